@@ -1,0 +1,66 @@
+/** Byte sizes and durations: constants, and the two spellings in which people read and write them. */
+
+export const KIB = 1024
+export const MIB = 1024 * KIB
+export const GIB = 1024 * MIB
+export const SECOND_MS = 1000
+export const MINUTE_MS = 60 * SECOND_MS
+export const HOUR_MS = 60 * MINUTE_MS
+export const DAY_MS = 24 * HOUR_MS
+
+const SIZE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'] as const
+
+/** `123B`, `23.4MB`: powers of 1024, one decimal (truncated), `.0` dropped, as pgBackRest's `info` prints sizes. */
+export function formatSize(bytes: number): string {
+  let unit = 0
+  let scale = 1
+  while (unit < SIZE_UNITS.length - 1 && bytes >= scale * 1024) {
+    scale *= 1024
+    unit += 1
+  }
+  const tenths = Math.floor((bytes * 10) / scale) / 10
+  return `${unit === 0 ? bytes : tenths}${SIZE_UNITS[unit] ?? ''}`
+}
+
+/** `850ms`, `3.2s`, `4m12s`, `2h05m`: for people, never parsed. */
+export function formatDuration(ms: number): string {
+  if (ms < SECOND_MS) return `${Math.round(ms)}ms`
+  if (ms < MINUTE_MS) return `${(ms / SECOND_MS).toFixed(1)}s`
+  const seconds = Math.round(ms / SECOND_MS)
+  if (ms < HOUR_MS) return `${Math.floor(seconds / 60)}m${String(seconds % 60).padStart(2, '0')}s`
+  return `${Math.floor(seconds / 3600)}h${String(Math.floor(seconds / 60) % 60).padStart(2, '0')}m`
+}
+
+const SIZE_FACTORS: Readonly<Record<string, number>> = {
+  b: 1,
+  k: KIB,
+  m: MIB,
+  g: GIB,
+  t: 1024 * GIB,
+  p: 1024 * 1024 * GIB,
+}
+
+/** Bytes from `64`, `64b`, `1k`, `1KiB`, `2GB` (all powers of 1024, any case), or undefined. */
+export function parseSize(text: string): number | undefined {
+  const found = /^(\d+)(b|[kmgtp](?:i?b)?)?$/i.exec(text)
+  if (found === null) return undefined
+  const bytes = Number(found[1]) * (SIZE_FACTORS[(found[2] ?? 'b').charAt(0).toLowerCase()] ?? 1)
+  return Number.isSafeInteger(bytes) ? bytes : undefined
+}
+
+const TIME_FACTORS_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: SECOND_MS,
+  m: MINUTE_MS,
+  h: HOUR_MS,
+  d: DAY_MS,
+  w: 7 * DAY_MS,
+}
+
+/** Milliseconds from `10` (seconds), `100ms`, `5m`, `2d` … (any case; old decimals like `0.5` too), or undefined. */
+export function parseTimeMs(text: string): number | undefined {
+  const found = /^(\d+(?:\.\d+)?)(ms|[smhdw])?$/i.exec(text)
+  if (found === null) return undefined
+  const ms = Number(found[1]) * (TIME_FACTORS_MS[(found[2] ?? 's').toLowerCase()] ?? 1)
+  return Number.isSafeInteger(Math.round(ms)) ? Math.round(ms) : undefined
+}

@@ -1,0 +1,93 @@
+/**
+ * How bytes move: a source of chunks, a row of filters, a taker that pulls.
+ *
+ * Pulling gives back-pressure for nothing, one reused read buffer per copy, and one place where hash, size, compression
+ * and encryption are chained. Not for: files, networks, or knowing what the bytes mean.
+ */
+import { createHash } from 'node:crypto'
+
+/**
+ * Bytes in order. A chunk is valid only until the next one is asked for: a taker that keeps it must copy it. Sources
+ * throw AppError; a taker that stops early must `return()` the iterator (`for await` does).
+ */
+export type ByteSource = AsyncIterable<Buffer>
+
+/** One stage of a copy: compression, encryption, a hash. Used once, then closed. */
+export interface Filter {
+  /** Takes `chunk` whole and gives the output that is ready, possibly none. `chunk` is not kept after it resolves. */
+  update(chunk: Buffer): Promise<readonly Buffer[]> | readonly Buffer[]
+  /** Called once after the last chunk: the rest of the output. Throws when the input ended too early. */
+  end(): Promise<readonly Buffer[]> | readonly Buffer[]
+  /** Frees native memory; safe to call twice and after an error. */
+  close(): void
+}
+
+/** The bytes of `source` after every filter in turn. Filters are closed when this ends, however it ends. */
+export async function* through(
+  source: ByteSource,
+  ...filters: readonly Filter[]
+): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    for await (const chunk of source) yield* pass([chunk], filters, 0)
+    for (const [index, filter] of filters.entries()) {
+      yield* pass(await filter.end(), filters, index + 1)
+    }
+  } finally {
+    for (const filter of filters) filter.close()
+  }
+}
+
+async function* pass(
+  chunks: readonly Buffer[],
+  filters: readonly Filter[],
+  from: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  const filter = filters[from]
+  for (const chunk of chunks) {
+    if (filter === undefined) yield chunk
+    else yield* pass(await filter.update(chunk), filters, from + 1)
+  }
+}
+
+/** A filter that passes bytes on unchanged, counting and hashing them. */
+export interface Measure extends Filter {
+  /** Bytes seen so far. */
+  readonly sizeBytes: number
+  /** Lower-case hex SHA-1 of the bytes seen. Call once, after the end. */
+  sha1(): string
+}
+
+export function measure(): Measure {
+  const hash = createHash('sha1')
+  let sizeBytes = 0
+  return {
+    get sizeBytes() {
+      return sizeBytes
+    },
+    sha1: () => hash.digest('hex'),
+    update: (chunk) => {
+      hash.update(chunk)
+      sizeBytes += chunk.length
+      return [chunk]
+    },
+    end: () => [],
+    close: () => undefined,
+  }
+}
+
+/** A source of one chunk. */
+export async function* single(bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
+  if (bytes.length > 0) yield bytes
+}
+
+/** Everything a source gives, as one new buffer. Throws RangeError past `sizeBytesMax`: callers say what is sane. */
+export async function collect(source: ByteSource, sizeBytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  for await (const chunk of source) {
+    sizeBytes += chunk.length
+    if (sizeBytes > sizeBytesMax) throw new RangeError(`more than ${sizeBytesMax} bytes`)
+    chunks.push(Buffer.from(chunk))
+  }
+  return Buffer.concat(chunks)
+}

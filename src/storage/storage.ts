@@ -1,0 +1,71 @@
+/**
+ * Storage: where a repository's objects live. Shaped for object stores as well as disks.
+ *
+ * Objects are written whole, once; there is no rename, append or partial write that a caller can see. Not for: what the
+ * objects mean, encryption, retries of whole commands.
+ *
+ * Keys are byte strings (base/text.ts) relative to the repository's root, `/` between parts, no leading `/`, no empty,
+ * `.` or `..` part.
+ *
+ * Errors, for every driver, checked by the contract suite:
+ * - `file-missing`: the object is certainly not there.
+ * - `storage-unreachable` situations (root gone, permission denied, I/O error, network) are never `file-missing`:
+ *   `path-missing` (the root itself is not there), `file-open` / `path-open` (denied), `file-read`, `file-write`,
+ *   `file-sync`, `path-sync`, `file-remove`, `host-connect`.
+ */
+import type { ByteSource } from '../pipe/pipe.ts'
+
+export interface ObjectEntry {
+  readonly kind: 'object'
+  /** Name relative to the listed prefix. */
+  readonly name: string
+  readonly sizeBytes: number
+  readonly modifiedMs: number
+}
+
+export interface PrefixEntry {
+  /** A "directory": some object has this prefix (on disks it may also be an empty directory). */
+  readonly kind: 'prefix'
+  readonly name: string
+}
+
+export type StorageEntry = ObjectEntry | PrefixEntry
+
+export interface PutOptions {
+  /**
+   * `now` (default): atomic and durable when the call resolves; readers see the old object or the new one, never a part.
+   * `on-sync`: for objects that nothing points to yet (the files of a backup in progress). The content is durable when
+   * `put` resolves, its name only after a later `sync` of a prefix above it; not atomic.
+   */
+  readonly durable?: 'now' | 'on-sync'
+}
+
+export interface GetRange {
+  /** First byte, from 0. */
+  readonly offsetBytes: number
+  /** Number of bytes. Fewer bytes than asked (object too short) is `file-read`. */
+  readonly sizeBytes: number
+}
+
+export interface Storage {
+  /** For messages: `/var/lib/pgbackrest`, `s3://bucket/path`. Holds no secret. */
+  readonly location: string
+  /** Writes one object; resolves to the number of bytes stored. An error leaves the old object, or none. */
+  put(key: string, body: ByteSource | Buffer, options?: PutOptions): Promise<number>
+  /** Bytes of one object. Errors surface at the first pull. */
+  get(key: string, range?: GetRange): ByteSource
+  /** Size and time of one object; undefined only when it is certainly not there. */
+  stat(key: string): Promise<ObjectEntry | undefined>
+  /** One level below `prefix` (no trailing `/`; `''` is the root), sorted by name in byte order; [] when there is nothing. */
+  list(prefix: string): Promise<readonly StorageEntry[]>
+  /** Every object below `prefix`, names relative to it, sorted in byte order. */
+  listAll(prefix: string): Promise<readonly ObjectEntry[]>
+  /** Removes one object; no error when it is not there. Durable when resolved. */
+  remove(key: string): Promise<void>
+  /** Removes every object below `prefix` (and on disks its directories, links included). */
+  removeAll(prefix: string): Promise<void>
+  /** Makes the names of everything written below `prefix` with `on-sync` durable. */
+  sync(prefix: string): Promise<void>
+  /** Points a human-only link `key` at `target` (disks only; a no-op on stores without links). */
+  link(key: string, target: string): Promise<void>
+}
