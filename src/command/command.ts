@@ -1,0 +1,44 @@
+/**
+ * The verbs. Each command is one function from a Context to an exit code; the conductor of a long one reads as its steps.
+ *
+ * Commands reach the world only through their Context and the folders to the left. They return or throw; only cli/ turns
+ * errors into text and exit codes.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Config } from '../config/config.ts'
+import type { OpenStorage } from '../repo/repo.ts'
+import type { openPool } from '../worker/worker.ts'
+
+export interface Context {
+  readonly config: Config
+  readonly log: Log
+  readonly clock: Clock
+  /** Aborts on SIGINT, SIGTERM and SIGHUP. */
+  readonly signal: AbortSignal
+  /** `<pid>-<8 hex>`: names this run in lock files, as pgBackRest does. */
+  readonly execId: string
+  /** Writes to standard output. */
+  readonly print: (text: string) => void
+  /** Shows how far a long step is; undefined clears it. */
+  readonly progress: (state: Progress | undefined) => void
+  /** Opens the storage of one configured repository. */
+  readonly openStorage: OpenStorage
+  /** Starts worker threads. */
+  readonly openPool: typeof openPool
+}
+
+/** How far one long step is. Rate and remaining time are the display's business. */
+export interface Progress {
+  readonly step: string
+  readonly doneBytes: number
+  readonly totalBytes: number
+}
+
+/** Runs one command; resolves to the process exit code. */
+export type Command = (context: Context) => Promise<number>
+
+/** The stanza option; the option table has made sure that the commands that call this have one. */
+export function stanzaOf(context: Context): string {
+  return context.config.text('stanza')
+}
