@@ -1,0 +1,23 @@
+/**
+ * The program's entry. Checks the Node version before anything modern is imported, then hands over to cli.ts.
+ */
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 24 || (major === 24 && minor < 21)) {
+  process.stderr.write(
+    `ERROR: [046]: pgsurety needs Node 24.21 or newer, this is Node ${process.versions.node}\n` +
+      "HINT: run 'npm ci' in the pgsurety folder (it brings a suitable Node), or set PGSURETY_NODE to one.\n",
+  )
+  process.exitCode = 46
+} else {
+  const { main } = await import('./cli.ts')
+  process.exitCode = await main({
+    argv: process.argv.slice(2),
+    env: process.env,
+    writeOut: (text) => {
+      process.stdout.write(text)
+    },
+    writeError: (text) => {
+      process.stderr.write(text)
+    },
+  })
+}

@@ -1,0 +1,340 @@
+/**
+ * archive-push: PostgreSQL's archive_command. Exit 0 is a promise that the segment is durable in the repository, because
+ * PostgreSQL recycles its own copy on the strength of it.
+ */
+import { createHash } from 'node:crypto'
+import { open, readdir, realpath } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { AppError, asAppError, errnoOf } from '../base/error.ts'
+import { MIB } from '../base/units.ts'
+import { currentArchive } from '../format/archive-info.ts'
+import { archiveId } from '../format/wal.ts'
+import { encryptor } from '../pipe/cipher.ts'
+import { compressor } from '../pipe/compress.ts'
+import { compressTypeOfName, type CompressType } from '../pipe/compress-type.ts'
+import { type ByteSource, collect, type Filter, single, through } from '../pipe/pipe.ts'
+import { readControlFile } from '../postgres/read-control-file.ts'
+import { parseWalHeader } from '../postgres/wal-header.ts'
+import {
+  archiveKey,
+  type ArchivePlace,
+  findPlainFile,
+  findSegment,
+  isSegmentFile,
+  readArchived,
+  theOnly,
+} from '../repo/archive.ts'
+import { assertNotStopped } from '../repo/lock.ts'
+import { loadArchiveInfo, openRepos, type Repo } from '../repo/repo.ts'
+import { type Context, stanzaOf } from './command.ts'
+
+/** Segments up to this size are read once and kept; larger ones are read twice. The largest PostgreSQL allows is 1 GiB. */
+const WHOLE_SEGMENT_BYTES_MAX = 64 * MIB
+/** Enough of a segment for its long header. */
+const HEADER_BYTES = 40
+
+/** `<file>` as the archive knows it, `path` where it is read. */
+interface WalFile {
+  readonly name: string
+  readonly path: string
+}
+
+export async function archivePush(context: Context): Promise<number> {
+  const { config, log } = context
+  assertNotStopped(config.text('lock-path'), stanzaOf(context))
+  const file = await locate(context)
+  const queueMax = config.has('archive-push-queue-max')
+    ? config.bytes('archive-push-queue-max')
+    : undefined
+  if (queueMax !== undefined && (await queuedBytes(file)) > queueMax) {
+    log.warn(`dropped WAL file '${file.name}' because archive queue exceeded ${queueMax} bytes`)
+    return 0
+  }
+  const cluster = await clusterIdentity(context)
+  const failures: string[] = []
+  for (const repo of openRepos(config, context.openStorage)) {
+    try {
+      const place = await placeFor(context, repo, cluster)
+      await pushTo(context, place, file)
+    } catch (error) {
+      const failed = asAppError(error)
+      // Another content under the same name is not a fault of this repository alone: stop at once, as pgBackRest does.
+      if (failed.kind === 'archive-duplicate' || openRepos(config).length === 1) throw failed
+      failures.push(`repo${repo.key}: [${failed.exitCode}] ${failed.text}`)
+    }
+  }
+  if (failures.length > 0) {
+    throw new AppError(
+      'command',
+      `archive-push command encountered error(s):\n${failures.join('\n')}`,
+    )
+  }
+  return 0
+}
+
+/** The file to push: absolute, or relative to the data directory, which must then be the current directory. */
+async function locate({ config }: Context): Promise<WalFile> {
+  const parameter = config.parameters[0] ?? ''
+  if (parameter.startsWith('/')) return { name: basename(parameter), path: parameter }
+  if (!config.has('pg-path', 1)) {
+    throw new AppError('option-required', "option 'pg1-path' must be specified when relative wal paths are used", {
+      hint: [
+        'is %f passed to archive-push instead of %p?',
+        'PostgreSQL may pass relative paths even with %p depending on the environment.',
+      ],
+    })
+  }
+  const dataDir = config.text('pg-path', 1)
+  if (process.cwd() !== dataDir) {
+    const [here, there] = await Promise.all([realpath('.'), realpathOf(dataDir)])
+    if (here !== there) {
+      throw new AppError(
+        'option-invalid-value',
+        `PostgreSQL working directory '${here}' is not the same as option pg1-path '${dataDir}'`,
+        { hint: 'is the PostgreSQL data_directory configured the same as the pg1-path option?' },
+      )
+    }
+  }
+  return { name: basename(parameter), path: `${dataDir}/${parameter}` }
+}
+
+async function realpathOf(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    throw new AppError('path-missing', `unable to open pg1-path '${path}': ${errnoOf(error) ?? String(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+/** Bytes waiting in archive_status: the number of `.ready` files times the size of this file. */
+async function queuedBytes(file: WalFile): Promise<number> {
+  const status = `${file.path.slice(0, -file.name.length)}archive_status`
+  const names = await readdir(status)
+  const handle = await openWal(file)
+  try {
+    const { size } = await handle.stat()
+    return names.filter((name) => name.endsWith('.ready')).length * size
+  } finally {
+    await handle.close()
+  }
+}
+
+interface Identity {
+  readonly version: string
+  readonly systemId: bigint
+}
+
+/** What pg_control says, when there is a data directory to read it from. */
+async function clusterIdentity({ config }: Context): Promise<Identity | undefined> {
+  if (!config.has('pg-path', 1)) return undefined
+  const { control } = await readControlFile(config.text('pg-path', 1))
+  return control
+}
+
+/** The place in a repository for this cluster's WAL; `archive-mismatch` when it belongs to another cluster. */
+async function placeFor(
+  context: Context,
+  repo: Repo,
+  cluster: Identity | undefined,
+): Promise<ArchivePlace & { readonly identity: Identity }> {
+  const stanza = stanzaOf(context)
+  const info = await loadArchiveInfo(repo, stanza)
+  const current = currentArchive(info)
+  if (cluster !== undefined && (cluster.version !== current.version || cluster.systemId !== current.systemId)) {
+    throw new AppError(
+      'archive-mismatch',
+      `PostgreSQL version ${cluster.version}, system-id ${cluster.systemId} do not match ` +
+        `repo${repo.key} stanza version ${current.version}, system-id ${current.systemId}`,
+      { hint: 'are you archiving to the correct stanza?' },
+    )
+  }
+  return {
+    storage: repo.storage,
+    stanza,
+    archiveId: archiveId(current.version, current.id),
+    cipherPass: info.cipherPass,
+    identity: current,
+  }
+}
+
+async function pushTo(
+  context: Context,
+  place: ArchivePlace & { readonly identity: Identity },
+  file: WalFile,
+): Promise<void> {
+  if (isSegmentFile(file.name)) await pushSegment(context, place, file)
+  else await pushPlain(context, place, file)
+}
+
+async function pushSegment(
+  context: Context,
+  place: ArchivePlace & { readonly identity: Identity },
+  file: WalFile,
+): Promise<void> {
+  const { config, log } = context
+  const segment = await readSegment(file)
+  if (config.flag('archive-header-check')) assertOwnSegment(file, segment.header, place.identity)
+  const type = compressTypeOfName(`x.${config.text('compress-type')}`)
+  const level = config.integer('compress-level')
+  const stored = theOnly(file.name, await findSegment(place, file.name))
+  if (stored?.checksum !== undefined && stored.checksum !== (await segment.sha1())) {
+    throw new AppError(
+      'archive-duplicate',
+      `WAL file '${file.name}' already exists in the repo archive with a different checksum`,
+      { hint: 'this is valid in some recovery scenarios but may also indicate a problem.' },
+    )
+  }
+  if (stored !== undefined) {
+    if (config.flag('archive-mode-check')) {
+      log.warn(
+        `WAL file '${file.name}' already exists in the repo archive with the same checksum\n` +
+          'HINT: this is valid in some recovery scenarios but may also indicate a problem.',
+      )
+    }
+    return
+  }
+  await storeSegment(place, file, { segment, type, level })
+  log.info(`pushed WAL file '${file.name}' to the archive`)
+}
+
+interface Segment {
+  readonly header: Buffer
+  /** Lower-case hex SHA-1 of the content. */
+  sha1(): Promise<string>
+  /** The content; may be asked for more than once. */
+  source(): ByteSource
+  /** `source` is in memory: reading it again cannot give other bytes. */
+  readonly held: boolean
+}
+
+async function readSegment(file: WalFile): Promise<Segment> {
+  const handle = await openWal(file)
+  try {
+    const { size } = await handle.stat()
+    const header = Buffer.alloc(HEADER_BYTES)
+    await handle.read(header, 0, HEADER_BYTES, 0)
+    if (size > WHOLE_SEGMENT_BYTES_MAX) {
+      let digest: Promise<string> | undefined
+      return {
+        header,
+        held: false,
+        source: () => readFile(file),
+        sha1: async () => await (digest ??= sha1Of(readFile(file))),
+      }
+    }
+    const content = Buffer.allocUnsafeSlow(size)
+    const { bytesRead } = await handle.read(content, 0, size, 0)
+    if (bytesRead !== size) {
+      throw new AppError('file-read', `read ${bytesRead} of ${size} bytes of '${file.path}'`)
+    }
+    let digest: string | undefined
+    return {
+      header,
+      held: true,
+      source: () => single(content),
+      sha1: async () => (digest ??= createHash('sha1').update(content).digest('hex')),
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Compresses while the checksum is computed; the name needs the checksum, so small results wait in memory. */
+async function storeSegment(
+  place: ArchivePlace,
+  file: WalFile,
+  { segment, type, level }: { segment: Segment; type: CompressType; level: number },
+): Promise<void> {
+  const filters: Filter[] = []
+  if (type !== 'none') filters.push(compressor(type, level, 'normal'))
+  if (place.cipherPass !== undefined) filters.push(encryptor(place.cipherPass, 'normal'))
+  if (segment.held) {
+    const body = collect(through(segment.source(), ...filters), 2 * WHOLE_SEGMENT_BYTES_MAX)
+    const [sha1, bytes] = await Promise.all([segment.sha1(), body])
+    await place.storage.put(archiveKey(place, file.name, sha1, type), bytes)
+    return
+  }
+  const sha1 = await segment.sha1()
+  const key = archiveKey(place, file.name, sha1, type)
+  await place.storage.put(key, through(unchanged(segment.source(), sha1, file), ...filters))
+}
+
+/** Passes a second reading on, and fails before its end is stored when it differs from the first. */
+async function* unchanged(source: ByteSource, sha1: string, file: WalFile): ByteSource {
+  const hash = createHash('sha1')
+  for await (const chunk of source) {
+    hash.update(chunk)
+    yield chunk
+  }
+  if (hash.digest('hex') !== sha1) {
+    throw new AppError('file-read', `WAL file '${file.path}' changed while it was read`)
+  }
+}
+
+/** `.history` and `.backup` files: stored as they are; the same name with other content is never overwritten. */
+async function pushPlain(context: Context, place: ArchivePlace, file: WalFile): Promise<void> {
+  const content = await collect(readFile(file), WHOLE_SEGMENT_BYTES_MAX)
+  const stored = await findPlainFile(place, file.name)
+  if (stored !== undefined) {
+    const before = await collect(readArchived(place, stored), WHOLE_SEGMENT_BYTES_MAX)
+    if (before.equals(content)) return
+    throw new AppError(
+      'archive-duplicate',
+      `WAL file '${file.name}' already exists in the repo archive with different content`,
+      { hint: 'has another cluster been promoted to the same timeline and archived to this stanza?' },
+    )
+  }
+  const filters = place.cipherPass === undefined ? [] : [encryptor(place.cipherPass, 'normal')]
+  await place.storage.put(
+    archiveKey(place, file.name, undefined, 'none'),
+    through(single(content), ...filters),
+  )
+  context.log.info(`pushed WAL file '${file.name}' to the archive`)
+}
+
+/** Refuses WAL of another cluster or version, whatever pg_control says. */
+function assertOwnSegment(file: WalFile, header: Buffer, expected: Identity): void {
+  const found = parseWalHeader(header)
+  if (found.version === expected.version && found.systemId === expected.systemId) return
+  throw new AppError(
+    'archive-mismatch',
+    `WAL file '${file.path}' version ${found.version}, system-id ${found.systemId} do not match ` +
+      `stanza version ${expected.version}, system-id ${expected.systemId}`,
+    { hint: 'are you archiving to the correct stanza?' },
+  )
+}
+
+async function openWal(file: WalFile): ReturnType<typeof open> {
+  try {
+    return await open(file.path, 'r')
+  } catch (error) {
+    const errno = errnoOf(error)
+    throw errno === 'ENOENT'
+      ? new AppError('file-missing', `unable to open missing file '${file.path}' for read`, { cause: error })
+      : new AppError('file-open', `unable to open file '${file.path}' for read: ${errno ?? String(error)}`, {
+          cause: error,
+        })
+  }
+}
+
+async function* readFile(file: WalFile): ByteSource {
+  const handle = await openWal(file)
+  try {
+    const buffer = Buffer.allocUnsafeSlow(MIB)
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length)
+      if (bytesRead === 0) return
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+async function sha1Of(source: ByteSource): Promise<string> {
+  const hash = createHash('sha1')
+  for await (const chunk of source) hash.update(chunk)
+  return hash.digest('hex')
+}
