@@ -1,0 +1,206 @@
+/** Writes the text of a manifest as pgBackRest 2.60 does: same members, same order, same defaults. */
+import assert from 'node:assert/strict'
+import { cipherSection } from './archive-info.ts'
+import { type InfoSection, writeInfoFile } from './info-file.ts'
+import type { JsonObject, JsonValue } from './json.ts'
+import type { Manifest, ManifestFile, ManifestPath, ManifestTarget, OwnerName } from './manifest.ts'
+
+const BLOCK_UNIT_BYTES = 8192
+const BLOCK_CHECKSUM_BYTES = 6
+/** Files are owned and readable as the data directory is, and never executable by default. */
+const FILE_MODE_MASK = 0o640
+
+/** Members that are undefined are left out. */
+type Members = Readonly<Record<string, JsonValue | undefined>>
+
+interface Defaults {
+  readonly user: OwnerName
+  readonly group: OwnerName
+  readonly mode: number
+}
+
+/** Throws `format` for a name that the text cannot hold. The manifest has a path `pg_data`. */
+export function renderManifest(manifest: Manifest): Buffer {
+  return writeInfoFile(sectionsOf(manifest))
+}
+
+function* sectionsOf(manifest: Manifest): Generator<InfoSection> {
+  const root = rootOf(manifest)
+  const fileDefaults = { ...root, mode: root.mode & FILE_MODE_MASK }
+  const { user, group } = ownerMembers(root)
+  yield section('backup', backupMembers(manifest))
+  yield section('backup:db', dbMembers(manifest))
+  yield section('backup:option', optionMembers(manifest))
+  yield named('backup:target', manifest.targets, targetMembers)
+  yield { name: 'cipher', values: cipherSection(manifest.cipherPass) }
+  yield named('db', manifest.databases, ({ oid, lastSystemOid }) => ({
+    'db-id': oid,
+    'db-last-system-id': lastSystemOid,
+  }))
+  yield section('metadata', {
+    annotation:
+      manifest.annotations.size === 0 ? undefined : Object.fromEntries(manifest.annotations),
+  })
+  yield named('target:file', manifest.files, (file) => fileMembers(file, fileDefaults))
+  yield section('target:file:default', { group, mode: octal(fileDefaults.mode), user })
+  yield named('target:link', manifest.links, (link) => ({
+    destination: link.destination,
+    ...ownerMembers(link, root),
+  }))
+  if (manifest.links.length > 0) yield section('target:link:default', { group, user })
+  yield named('target:path', manifest.paths, (path) => pathMembers(path, root))
+  yield section('target:path:default', { group, mode: octal(root.mode), user })
+}
+
+/** The data directory, whose owner and mode are the defaults for everything else. */
+function rootOf(manifest: Manifest): ManifestPath {
+  const root = manifest.paths.find((path) => path.name === 'pg_data')
+  assert(root !== undefined, 'a manifest has the data directory')
+  return root
+}
+
+function section(name: string, members: Members): InfoSection {
+  return { name, values: Object.entries(present(members)) }
+}
+
+function named<T extends { readonly name: string }>(
+  name: string,
+  entries: readonly T[],
+  members: (entry: T) => Members,
+): InfoSection {
+  return { name, values: namedValues(entries, members) }
+}
+
+/** One at a time: the values of all files together would need as much memory as the files. */
+function* namedValues<T extends { readonly name: string }>(
+  entries: readonly T[],
+  members: (entry: T) => Members,
+): Generator<readonly [string, JsonValue]> {
+  let before: string | undefined
+  for (const entry of entries) {
+    assert(before === undefined || before < entry.name, 'entries are sorted by name')
+    before = entry.name
+    yield [entry.name, present(members(entry))]
+  }
+}
+
+function present(members: Members): JsonObject {
+  return Object.fromEntries(
+    Object.entries(members).filter(
+      (member): member is [string, JsonValue] => member[1] !== undefined,
+    ),
+  )
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0')
+}
+
+/** Owner names; those equal to the default are left out. */
+function ownerMembers(
+  owner: Pick<Defaults, 'user' | 'group'>,
+  defaults?: Pick<Defaults, 'user' | 'group'>,
+): Members {
+  return {
+    group: owner.group === defaults?.group ? undefined : owner.group,
+    user: owner.user === defaults?.user ? undefined : owner.user,
+  }
+}
+
+function pathMembers(path: ManifestPath, defaults: Defaults): Members {
+  return {
+    ...ownerMembers(path, defaults),
+    mode: path.mode === defaults.mode ? undefined : octal(path.mode),
+  }
+}
+
+function fileMembers(file: ManifestFile, defaults: Defaults): Members {
+  const { block, sizeBytes } = file
+  return {
+    bi: block === undefined ? undefined : block.sizeBytes / BLOCK_UNIT_BYTES,
+    bic: unless(block?.checksumSizeBytes, BLOCK_CHECKSUM_BYTES),
+    bim: unless(block?.mapSizeBytes, 0),
+    bni: file.bundleId,
+    bno: unless(file.bundleOffsetBytes, 0),
+    checksum: sizeBytes === 0 ? undefined : file.checksum,
+    'checksum-page': file.checksumPage,
+    'checksum-page-error': file.checksumPageErrors,
+    ...pathMembers(file, defaults),
+    rck: file.repoChecksum,
+    reference: file.reference,
+    'repo-size': unless(file.repoSizeBytes, sizeBytes),
+    size: sizeBytes,
+    szo: unless(file.originalSizeBytes, sizeBytes),
+    timestamp: file.timestampS,
+  }
+}
+
+/** The value, or undefined when it is the one that readers assume. */
+function unless(value: number | undefined, assumed: number): number | undefined {
+  return value === assumed ? undefined : value
+}
+
+function targetMembers(target: ManifestTarget): Members {
+  const { path, kind } = target
+  if (kind === 'path') return { path, type: kind }
+  const { file, tablespaceId, tablespaceName } = target
+  return {
+    file,
+    path,
+    'tablespace-id': tablespaceId === undefined ? undefined : String(tablespaceId),
+    'tablespace-name': tablespaceName,
+    type: kind,
+  }
+}
+
+/** Only set when true: flags that older versions do not know. */
+function ifTrue(flag: boolean): true | undefined {
+  return flag || undefined
+}
+
+function backupMembers(manifest: Manifest): Members {
+  return {
+    'backup-archive-start': manifest.archiveStart,
+    'backup-archive-stop': manifest.archiveStop,
+    'backup-block-incr': ifTrue(manifest.blockIncr),
+    'backup-bundle': ifTrue(manifest.bundle),
+    'backup-bundle-raw': ifTrue(manifest.bundleRaw),
+    'backup-label': manifest.label,
+    'backup-lsn-start': manifest.lsnStart,
+    'backup-lsn-stop': manifest.lsnStop,
+    'backup-prior': manifest.prior,
+    'backup-reference': manifest.references.join(','),
+    'backup-timestamp-copy-start': manifest.copyStartS,
+    'backup-timestamp-start': manifest.startS,
+    'backup-timestamp-stop': manifest.stopS,
+    'backup-type': manifest.kind,
+  }
+}
+
+function dbMembers({ db }: Manifest): Members {
+  return {
+    'db-catalog-version': db.catalogVersion,
+    'db-control-version': db.controlVersion,
+    'db-id': db.historyId,
+    'db-system-id': db.systemId,
+    'db-version': db.version,
+  }
+}
+
+function optionMembers({ options }: Manifest): Members {
+  return {
+    'option-archive-check': options.archiveCheck,
+    'option-archive-copy': options.archiveCopy,
+    'option-backup-standby': options.backupStandby,
+    'option-buffer-size': options.bufferSizeBytes,
+    'option-checksum-page': options.checksumPage,
+    'option-compress': options.compressType !== 'none',
+    'option-compress-level': options.compressLevel,
+    'option-compress-level-network': options.compressLevelNetwork,
+    'option-compress-type': options.compressType,
+    'option-delta': options.delta,
+    'option-hardlink': options.hardlink,
+    'option-online': options.online,
+    'option-process-max': options.processMax,
+  }
+}

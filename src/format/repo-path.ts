@@ -1,0 +1,51 @@
+/** Keys of everything in a repository, relative to its root. Source: pgBackRest 2.60. */
+import { type CompressType, extensionOf } from '../pipe/compress-type.ts'
+import type { ManifestFile } from './manifest.ts'
+
+export function archivePrefix(stanza: string, archiveId?: string): string {
+  return archiveId === undefined ? `archive/${stanza}` : `archive/${stanza}/${archiveId}`
+}
+
+export function archiveInfoKey(stanza: string): string {
+  return `${archivePrefix(stanza)}/archive.info`
+}
+
+export function backupPrefix(stanza: string, label?: string): string {
+  return label === undefined ? `backup/${stanza}` : `backup/${stanza}/${label}`
+}
+
+export function backupInfoKey(stanza: string): string {
+  return `${backupPrefix(stanza)}/backup.info`
+}
+
+export function manifestKey(stanza: string, label: string): string {
+  return `${backupPrefix(stanza, label)}/backup.manifest`
+}
+
+/** A manifest kept after its backup has expired, always gz; filed by the year of the set's full backup. */
+export function manifestHistoryKey(stanza: string, label: string): string {
+  return `${backupPrefix(stanza)}/backup.history/${label.slice(0, 4)}/${label}.manifest.gz`
+}
+
+/** The second copy of an info file or manifest. */
+export function copyKeyOf(key: string): string {
+  return `${key}.copy`
+}
+
+/** The link to the newest backup that people read and programs never do. */
+export function latestKey(stanza: string): string {
+  return `${backupPrefix(stanza)}/latest`
+}
+
+/** The object that holds a file's stored bytes. In a bundle they are a part of it, from `bundleOffsetBytes` on. */
+export function fileKey(
+  stanza: string,
+  file: Pick<ManifestFile, 'name' | 'reference' | 'bundleId' | 'block'>,
+  ownLabel: string,
+  compressType: CompressType,
+): string {
+  const owner = backupPrefix(stanza, file.reference ?? ownLabel)
+  if (file.bundleId !== undefined) return `${owner}/bundle/${file.bundleId}`
+  const hasMap = file.block !== undefined && file.block.mapSizeBytes > 0
+  return `${owner}/${file.name}${hasMap ? '.pgbi' : extensionOf(compressType)}`
+}
