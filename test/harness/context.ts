@@ -1,0 +1,60 @@
+/** A Context for running a command inside the test process, and what the command said. */
+import { type Clock, systemClock } from '../../src/base/clock.ts'
+import { openLog } from '../../src/base/log.ts'
+import type { Context } from '../../src/command/command.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { openConfiguredStorage, type OpenStorage } from '../../src/repo/repo.ts'
+import { openPool } from '../../src/worker/worker.ts'
+
+export interface TestContextOptions {
+  /** Options and command as on a command line, without the program's name. */
+  readonly argv: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly clock?: Clock
+  /** In place of the configured storage, such as one that fails. */
+  readonly openStorage?: OpenStorage
+  readonly signal?: AbortSignal
+}
+
+export interface TestContext {
+  readonly context: Context
+  /** Everything printed so far. */
+  output(): string
+  /** Every log line so far, all levels, without date and time. */
+  logText(): string
+}
+
+let contexts = 0
+
+export function testContext(options: TestContextOptions): TestContext {
+  const clock = options.clock ?? systemClock
+  const printed: string[] = []
+  const logged: string[] = []
+  contexts += 1
+  const log = openLog(clock, [
+    {
+      level: 'trace',
+      timestamps: 'off',
+      write: (_level, lines) => {
+        logged.push(lines)
+      },
+    },
+  ])
+  return {
+    context: {
+      config: loadConfig({ argv: options.argv, env: options.env ?? {}, programName: 'pgsurety' }),
+      log,
+      clock,
+      signal: options.signal ?? new AbortController().signal,
+      execId: `${process.pid}-${contexts.toString(16).padStart(8, '0')}`,
+      print: (text) => {
+        printed.push(text)
+      },
+      progress: () => undefined,
+      openStorage: options.openStorage ?? openConfiguredStorage,
+      openPool,
+    },
+    output: () => printed.join(''),
+    logText: () => logged.join(''),
+  }
+}
