@@ -9,9 +9,10 @@
  *
  * Errors, for every driver, checked by the contract suite:
  * - `file-missing`: the object is certainly not there.
- * - `storage-unreachable` situations (root gone, permission denied, I/O error, network) are never `file-missing`:
- *   `path-missing` (the root itself is not there), `file-open` / `path-open` (denied), `file-read`, `file-write`,
- *   `file-sync`, `path-sync`, `file-remove`, `host-connect`.
+ * - A storage that cannot be reached or does not allow the call is never `file-missing`, nor an empty list: `path-missing`
+ *   (the root itself is not there), `file-open` / `path-open` (denied), `file-read`, `file-write`, `file-sync`,
+ *   `file-close`, `file-move`, `file-remove`, `path-create`, `path-remove`, `path-sync`, `host-connect`.
+ * - `param-invalid`: not a key. What a source of bytes throws comes out of `put` unchanged.
  */
 import type { ByteSource } from '../pipe/pipe.ts'
 
@@ -50,11 +51,14 @@ export interface GetRange {
 export interface Storage {
   /** For messages: `/var/lib/pgbackrest`, `s3://bucket/path`. Holds no secret. */
   readonly location: string
-  /** Writes one object; resolves to the number of bytes stored. An error leaves the old object, or none. */
+  /**
+   * Writes one object; resolves to the number of bytes stored. After an error the key holds the old object, none, or (when
+   * only the last step failed) the whole new one; never a part of one, except after a crash during an `on-sync` put.
+   */
   put(key: string, body: ByteSource | Buffer, options?: PutOptions): Promise<number>
-  /** Bytes of one object. Errors surface at the first pull. */
+  /** Bytes of one object, in chunks of at most 1 MiB. Errors surface at the first pull. */
   get(key: string, range?: GetRange): ByteSource
-  /** Size and time of one object; undefined only when it is certainly not there. */
+  /** Size and time of one object (named by the last part of its key); undefined only when it is certainly not there. */
   stat(key: string): Promise<ObjectEntry | undefined>
   /** One level below `prefix` (no trailing `/`; `''` is the root), sorted by name in byte order; [] when there is nothing. */
   list(prefix: string): Promise<readonly StorageEntry[]>
@@ -62,7 +66,10 @@ export interface Storage {
   listAll(prefix: string): Promise<readonly ObjectEntry[]>
   /** Removes one object; no error when it is not there. Durable when resolved. */
   remove(key: string): Promise<void>
-  /** Removes every object below `prefix` (and on disks its directories, links included). */
+  /**
+   * Removes every object below `prefix`, on disks also its directories, links (never what they point to) and left-overs
+   * of interrupted puts. No error when there is nothing.
+   */
   removeAll(prefix: string): Promise<void>
   /** Makes the names of everything written below `prefix` with `on-sync` durable. */
   sync(prefix: string): Promise<void>

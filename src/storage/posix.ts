@@ -1,0 +1,278 @@
+/**
+ * Storage on a local or mounted file system.
+ *
+ * Temporary names, modes and the order of write, fsync, rename and directory fsync are pgBackRest's (2.60, drivers
+ * `posix` and `cifs`), so both programs can work in one repository. Modes are subject to the umask. Symbolic links are
+ * read through, but never listed, and never followed when removing.
+ */
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, open, rename, stat, symlink, unlink } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { AppError, errnoOf } from '../base/error.ts'
+import { compareBytes, toBytes } from '../base/text.ts'
+import { KIB, MIB } from '../base/units.ts'
+import type { ByteSource } from '../pipe/pipe.ts'
+import { checkKey, checkPrefix, joinKey, parentOf } from './key.ts'
+import { PosixTree } from './posix-tree.ts'
+import type { GetRange, ObjectEntry, PutOptions, Storage, StorageEntry } from './storage.ts'
+
+export interface PosixStorageOptions {
+  /** Directory of the repository, UTF-8. A put creates it when its parent exists; everything else needs it. */
+  readonly root: string
+  /** Default 0640 and 0750. */
+  readonly modes?: { readonly fileMode: number; readonly pathMode: number } | undefined
+}
+
+export function openPosixStorage(options: PosixStorageOptions): Storage {
+  return new PosixStorage(options)
+}
+
+/** Ends the name of every file that is not complete yet (pgBackRest 2.60). */
+const TEMP_SUFFIX = '.pgbackrest.tmp'
+const READ_CHUNK_BYTES = MIB
+/** Most objects are small; they should not cost a whole chunk of memory each. */
+const FIRST_READ_CHUNK_BYTES = 64 * KIB
+/** Calls under way at once for one listing: hides latency, keeps memory small. */
+const LIST_CALLS_MAX = 64
+
+class PosixStorage implements Storage {
+  readonly location: string
+  readonly #tree: PosixTree
+  readonly #fileMode: number
+
+  constructor({ root, modes }: PosixStorageOptions) {
+    this.location = resolve(root)
+    this.#tree = new PosixTree(this.location, modes?.pathMode ?? 0o750)
+    this.#fileMode = modes?.fileMode ?? 0o640
+  }
+
+  async put(key: string, body: ByteSource | Buffer, options: PutOptions = {}): Promise<number> {
+    checkKey(key)
+    if (options.durable === 'on-sync') return await this.#write(key, body, 'content')
+    const temp = tempKey(key)
+    const sizeBytes = await this.#write(temp, body, 'everything')
+    await this.#moveInto(key, temp)
+    await this.#tree.makeNameDurable(key)
+    return sizeBytes
+  }
+
+  async *get(key: string, range?: GetRange): AsyncGenerator<Buffer, void, undefined> {
+    checkKey(key)
+    const file = await this.#openForRead(key)
+    try {
+      yield* range === undefined ? this.#readAll(file, key) : this.#readRange(file, key, range)
+    } finally {
+      await file.close()
+    }
+  }
+
+  async stat(key: string): Promise<ObjectEntry | undefined> {
+    checkKey(key)
+    try {
+      const found = await stat(this.#tree.path(key))
+      if (!found.isFile()) return undefined
+      const name = key.slice(key.lastIndexOf('/') + 1)
+      return { kind: 'object', name, sizeBytes: found.size, modifiedMs: Math.trunc(found.mtimeMs) }
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') {
+        throw this.#tree.error('file-open', 'get info for', key, error)
+      }
+      await this.#tree.requireRoot()
+      return undefined
+    }
+  }
+
+  async list(prefix: string): Promise<readonly StorageEntry[]> {
+    checkPrefix(prefix)
+    const items = (await this.#tree.read(prefix))
+      .filter(({ name, kind }) => kind !== 'other' && !name.endsWith(TEMP_SUFFIX))
+      .toSorted((left, right) => compareBytes(left.name, right.name))
+    const entries: StorageEntry[] = []
+    for (let at = 0; at < items.length; at += LIST_CALLS_MAX) {
+      const batch = items.slice(at, at + LIST_CALLS_MAX).map(async ({ name, kind }) => {
+        if (kind === 'file') return await this.stat(joinKey(prefix, name))
+        return { kind: 'prefix', name } as const
+      })
+      // Undefined: removed since the directory was read.
+      entries.push(...(await Promise.all(batch)).filter((entry) => entry !== undefined))
+    }
+    return entries
+  }
+
+  async listAll(prefix: string): Promise<readonly ObjectEntry[]> {
+    checkPrefix(prefix)
+    const objects: ObjectEntry[] = []
+    const pending = ['']
+    for (let below = pending.pop(); below !== undefined; below = pending.pop()) {
+      const at = below === '' ? prefix : joinKey(prefix, below)
+      for (const entry of await this.list(at)) {
+        const name = joinKey(below, entry.name)
+        if (entry.kind === 'prefix') pending.push(name)
+        else objects.push({ ...entry, name })
+      }
+    }
+    return objects.toSorted((left, right) => compareBytes(left.name, right.name))
+  }
+
+  async remove(key: string): Promise<void> {
+    checkKey(key)
+    if ((await this.#tree.unlink(key)) === 'removed') {
+      await this.#tree.syncDirectory(parentOf(key))
+    }
+  }
+
+  async removeAll(prefix: string): Promise<void> {
+    checkPrefix(prefix)
+    const kind = await this.#tree.kindOf(prefix)
+    // An object of this very name is not below the prefix.
+    if (kind === 'missing' || kind === 'file') return
+    if (kind === 'directory') await this.#tree.removeTree(prefix)
+    else await this.#tree.unlink(prefix)
+    await this.#tree.syncDirectory(parentOf(prefix))
+  }
+
+  async sync(prefix: string): Promise<void> {
+    checkPrefix(prefix)
+    if ((await this.#tree.kindOf(prefix)) === 'directory') await this.#tree.syncTree(prefix)
+  }
+
+  async link(key: string, target: string): Promise<void> {
+    checkKey(key)
+    const temp = tempKey(key)
+    await this.#tree.withParents(temp, async () => {
+      await symlink(toBytes(target), this.#tree.path(temp))
+    })
+    await this.#moveInto(key, temp)
+  }
+
+  async #moveInto(key: string, temp: string): Promise<void> {
+    try {
+      await rename(this.#tree.path(temp), this.#tree.path(key))
+    } catch (error) {
+      await this.#discard(temp)
+      throw this.#tree.error('file-move', 'move temporary file to', key, error)
+    }
+  }
+
+  /** Writes and syncs a new file: its content and size, or `everything` fsync knows of. Leaves nothing on error. */
+  async #write(
+    key: string,
+    body: ByteSource | Buffer,
+    synced: 'content' | 'everything',
+  ): Promise<number> {
+    const file = await this.#create(key)
+    try {
+      const sizeBytes = await this.#writeBody(file, key, body)
+      await this.#tree.attempt('file-sync', 'sync file', key, async () => {
+        await (synced === 'content' ? file.datasync() : file.sync())
+      })
+      await this.#tree.attempt('file-close', 'close file', key, async () => {
+        await file.close()
+      })
+      return sizeBytes
+    } catch (error) {
+      await file.close().catch(() => undefined)
+      await this.#discard(key)
+      throw error
+    }
+  }
+
+  /** Always a new file: writing into the old one would change every older backup that is hard-linked to it. */
+  async #create(key: string): Promise<FileHandle> {
+    const path = this.#tree.path(key)
+    return await this.#tree.withParents(key, async () => {
+      try {
+        return await open(path, 'wx', this.#fileMode)
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST') throw error
+      }
+      await unlink(path)
+      return await open(path, 'wx', this.#fileMode)
+    })
+  }
+
+  async #writeBody(file: FileHandle, key: string, body: ByteSource | Buffer): Promise<number> {
+    if (Buffer.isBuffer(body)) return await this.#writeChunk(file, key, body)
+    let sizeBytes = 0
+    for await (const chunk of body) sizeBytes += await this.#writeChunk(file, key, chunk)
+    return sizeBytes
+  }
+
+  async #writeChunk(file: FileHandle, key: string, chunk: Buffer): Promise<number> {
+    for (let at = 0; at < chunk.length; ) {
+      const from = at
+      const { bytesWritten } = await this.#tree.attempt(
+        'file-write',
+        'write file',
+        key,
+        async () => await file.write(chunk, from),
+      )
+      at += bytesWritten
+    }
+    return chunk.length
+  }
+
+  /** Removes what a failed write left. Its own failure would hide the reason, and left-overs are never listed. */
+  async #discard(key: string): Promise<void> {
+    await unlink(this.#tree.path(key)).catch(() => undefined)
+  }
+
+  async #openForRead(key: string): Promise<FileHandle> {
+    try {
+      return await open(this.#tree.path(key), 'r')
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw this.#tree.error('file-open', 'open file', key, error)
+      await this.#tree.requireRoot()
+      throw this.#tree.error('file-missing', 'open missing file', key, error)
+    }
+  }
+
+  async *#readAll(file: FileHandle, key: string): AsyncGenerator<Buffer, void, undefined> {
+    let buffer = Buffer.allocUnsafeSlow(FIRST_READ_CHUNK_BYTES)
+    for (;;) {
+      const bytesRead = await this.#readChunk(file, key, buffer)
+      if (bytesRead === 0) return
+      yield buffer.subarray(0, bytesRead)
+      if (buffer.length < READ_CHUNK_BYTES) buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES)
+    }
+  }
+
+  async *#readRange(
+    file: FileHandle,
+    key: string,
+    { offsetBytes, sizeBytes }: GetRange,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(sizeBytes, READ_CHUNK_BYTES))
+    for (let done = 0; done < sizeBytes; ) {
+      const wanted = buffer.subarray(0, sizeBytes - done)
+      const bytesRead = await this.#readChunk(file, key, wanted, offsetBytes + done)
+      if (bytesRead === 0) {
+        const range = `${sizeBytes} bytes at offset ${offsetBytes}`
+        const message = `unable to read ${range} of ${this.#tree.shown(key)}: it is too short`
+        throw new AppError('file-read', message)
+      }
+      done += bytesRead
+      yield wanted.subarray(0, bytesRead)
+    }
+  }
+
+  async #readChunk(
+    file: FileHandle,
+    key: string,
+    buffer: Buffer,
+    offsetBytes: number | null = null,
+  ): Promise<number> {
+    try {
+      return (await file.read(buffer, 0, buffer.length, offsetBytes)).bytesRead
+    } catch (error) {
+      // A directory: a prefix of other objects, not an object itself.
+      if (errnoOf(error) !== 'EISDIR') throw this.#tree.error('file-read', 'read', key, error)
+      throw this.#tree.error('file-missing', 'open missing file', key, error)
+    }
+  }
+}
+
+function tempKey(key: string): string {
+  // Unique, so that two writers of one key never write into each other's file.
+  return `${key}.${randomUUID().slice(0, 8)}${TEMP_SUFFIX}`
+}
