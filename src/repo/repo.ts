@@ -10,11 +10,12 @@ import { MIB } from '../base/units.ts'
 import type { Config } from '../config/config.ts'
 import { type ArchiveInfo, parseArchiveInfo, renderArchiveInfo } from '../format/archive-info.ts'
 import { type BackupInfo, parseBackupInfo, renderBackupInfo } from '../format/backup-info.ts'
-import { type Manifest, parseManifest } from '../format/manifest.ts'
+import type { Manifest } from '../format/manifest.ts'
+import { parseManifest } from '../format/manifest-read.ts'
 import { archiveInfoKey, backupInfoKey, copyKeyOf, manifestKey } from '../format/repo-path.ts'
 import { decryptor, encryptor } from '../pipe/cipher.ts'
 import { collect, single, through } from '../pipe/pipe.ts'
-import { openPosixStorage } from '../storage/posix.ts'
+import { openStorage, type StorageSpec } from '../storage/open.ts'
 import type { Storage } from '../storage/storage.ts'
 
 /** The largest info file or manifest that is read; a manifest line is about 150 bytes, so this is 7 million files. */
@@ -32,7 +33,12 @@ export interface Repo {
 export type OpenStorage = (config: Config, key: number) => Storage
 
 export const openConfiguredStorage: OpenStorage = (config, key) =>
-  openPosixStorage({ root: config.text('repo-path', key) })
+  openStorage(storageSpec(config, key))
+
+/** What a worker thread needs to open the same storage. */
+export function storageSpec(config: Config, key: number): StorageSpec {
+  return { type: 'posix', root: config.text('repo-path', key) }
+}
 
 /** The configured repositories in key order, or only the one that `--repo` names. Nothing is read yet. */
 export function openRepos(config: Config, open: OpenStorage = openConfiguredStorage): readonly Repo[] {
