@@ -7,9 +7,6 @@ import {
   asObject,
   count,
   identifier,
-  integer,
-  isCount,
-  memberOf,
   optionalCount,
   optionalFlag,
   optionalInteger,
@@ -18,38 +15,20 @@ import {
   textMap,
 } from './fields.ts'
 import { type InfoSections, reading, sectionOf, visitInfoFile } from './info-file.ts'
-import { isArray, type JsonObject, type JsonValue } from './json.ts'
+import type { JsonObject, JsonValue } from './json.ts'
 import { type BackupKind, isLabel, kindOfLabel } from './label.ts'
-import type {
-  Manifest,
-  ManifestBlock,
-  ManifestFile,
-  ManifestOptions,
-  ManifestTarget,
-  OwnerName,
-} from './manifest.ts'
-
-/** Block sizes are written in this unit. */
-const BLOCK_UNIT_BYTES = 8192
-const BLOCK_CHECKSUM_BYTES = 6
-
-/** What an entry says of owner and mode itself; undefined means the section's default, which comes later. */
-interface Owner {
-  readonly user: OwnerName | undefined
-  readonly group: OwnerName | undefined
-  readonly mode: number | undefined
-}
-
-type FileDraft = Omit<ManifestFile, keyof Owner> & Owner
-
-interface LinkDraft extends Owner {
-  readonly name: string
-  readonly destination: string
-}
-
-interface PathDraft extends Owner {
-  readonly name: string
-}
+import type { Manifest, ManifestOptions, ManifestTarget } from './manifest.ts'
+import {
+  type FileDraft,
+  type LinkDraft,
+  NamePool,
+  type Owner,
+  ownerName,
+  type PathDraft,
+  readFile,
+  readOwner,
+  withOwners,
+} from './manifest-entry.ts'
 
 /** Throws `format` and `checksum`; `what` names the file in messages. */
 export function parseManifest(content: Buffer, what = 'backup.manifest'): Manifest {
@@ -95,7 +74,7 @@ export function parseManifest(content: Buffer, what = 'backup.manifest'): Manife
         })),
       ),
       annotations: textMap(sectionOf(sections, 'metadata'), 'annotation'),
-      files: sortedByName(files.map((file) => withOwner(file, fileOwner))),
+      files: sortedByName(withOwners(files, fileOwner)),
       links: sortedByName(
         links.map((link) => ({
           name: link.name,
@@ -104,127 +83,14 @@ export function parseManifest(content: Buffer, what = 'backup.manifest'): Manife
           group: ownerName(link.group, linkOwner.group),
         })),
       ),
-      paths: sortedByName(paths.map((path) => withOwner(path, pathOwner))),
+      paths: sortedByName(withOwners(paths, pathOwner)),
       writerVersion,
     }
   })
 }
 
-/** Keeps one copy of names that a hundred thousand entries repeat. */
-class NamePool {
-  readonly #names = new Map<string, string>()
-
-  get(name: string): string {
-    const known = this.#names.get(name)
-    if (known !== undefined) return known
-    this.#names.set(name, name)
-    return name
-  }
-}
-
-function readFile(name: string, members: JsonObject, names: NamePool): FileDraft {
-  const sizeBytes = count(members, 'size')
-  const reference = optionalText(members, 'reference')
-  const { user, group, mode } = readOwner(members, names)
-  return {
-    name,
-    sizeBytes,
-    timestampS: integer(members, 'timestamp'),
-    checksum: optionalText(members, 'checksum'),
-    checksumPage: optionalFlag(members, 'checksum-page'),
-    checksumPageErrors: readPageErrors(memberOf(members, 'checksum-page-error')),
-    user,
-    group,
-    mode,
-    reference: reference === undefined ? undefined : names.get(reference),
-    repoSizeBytes: optionalCount(members, 'repo-size') ?? sizeBytes,
-    repoChecksum: optionalText(members, 'rck'),
-    bundleId: optionalCount(members, 'bni'),
-    bundleOffsetBytes: optionalCount(members, 'bno') ?? 0,
-    block: readBlock(members),
-    originalSizeBytes: optionalCount(members, 'szo'),
-  }
-}
-
-function readBlock(members: JsonObject): ManifestBlock | undefined {
-  const units = optionalCount(members, 'bi')
-  if (units === undefined) return undefined
-  return {
-    sizeBytes: units * BLOCK_UNIT_BYTES,
-    checksumSizeBytes: optionalCount(members, 'bic') ?? BLOCK_CHECKSUM_BYTES,
-    mapSizeBytes: optionalCount(members, 'bim') ?? 0,
-  }
-}
-
-function readPageErrors(value: JsonValue | undefined): ManifestFile['checksumPageErrors'] {
-  if (value === undefined) return undefined
-  if (isArray(value)) {
-    const errors = value.map(readPageError).filter((error) => error !== undefined)
-    if (errors.length === value.length) return errors
-  }
-  throw new AppError('format', "'checksum-page-error' is not a list of pages")
-}
-
-function readPageError(value: JsonValue): number | readonly [number, number] | undefined {
-  if (isCount(value)) return value
-  if (!isArray(value) || value.length !== 2) return undefined
-  const [first, last] = value
-  return first !== undefined && last !== undefined && isCount(first) && isCount(last)
-    ? [first, last]
-    : undefined
-}
-
-function readOwner(members: JsonObject, names: NamePool): Owner {
-  return {
-    user: readOwnerName(members, 'user', names),
-    group: readOwnerName(members, 'group', names),
-    mode: readMode(members),
-  }
-}
-
-function readOwnerName(
-  members: JsonObject,
-  member: string,
-  names: NamePool,
-): OwnerName | undefined {
-  const value = memberOf(members, member)
-  if (value === undefined || value === false) return value
-  if (typeof value === 'string') return names.get(value)
-  throw new AppError('format', `'${member}' is neither a name nor false`)
-}
-
-function readMode(members: JsonObject): number | undefined {
-  const mode = optionalText(members, 'mode')
-  if (mode === undefined) return undefined
-  if (!/^[0-7]{4}$/.test(mode)) throw new AppError('format', `'mode' is not four octal digits`)
-  return Number.parseInt(mode, 8)
-}
-
 function readDefaults(sections: InfoSections, name: string): Owner {
   return reading(`[${name}]`, () => readOwner(sectionOf(sections, name), new NamePool()))
-}
-
-/** Without a default, an entry that does not name its owner has none that is known. */
-function ownerName(own: OwnerName | undefined, byDefault: OwnerName | undefined): OwnerName {
-  return own ?? byDefault ?? false
-}
-
-function withOwner<T extends PathDraft>(
-  draft: T,
-  defaults: Owner,
-): Omit<T, keyof Owner> & {
-  readonly user: OwnerName
-  readonly group: OwnerName
-  readonly mode: number
-} {
-  const mode = draft.mode ?? defaults.mode
-  if (mode === undefined) throw new AppError('format', `'${toHumanText(draft.name)}' has no mode`)
-  return {
-    ...draft,
-    user: ownerName(draft.user, defaults.user),
-    group: ownerName(draft.group, defaults.group),
-    mode,
-  }
 }
 
 /** Writers sort already, so this mostly checks. Throws `format` for two of one name. */

@@ -3,10 +3,16 @@ import assert from 'node:assert/strict'
 import { cipherSection } from './archive-info.ts'
 import { type InfoSection, writeInfoFile } from './info-file.ts'
 import type { JsonObject, JsonValue } from './json.ts'
-import type { Manifest, ManifestFile, ManifestPath, ManifestTarget, OwnerName } from './manifest.ts'
+import {
+  BLOCK_CHECKSUM_BYTES,
+  BLOCK_UNIT_BYTES,
+  type Manifest,
+  type ManifestFile,
+  type ManifestPath,
+  type ManifestTarget,
+  type OwnerName,
+} from './manifest.ts'
 
-const BLOCK_UNIT_BYTES = 8192
-const BLOCK_CHECKSUM_BYTES = 6
 /** Files are owned and readable as the data directory is, and never executable by default. */
 const FILE_MODE_MASK = 0o640
 

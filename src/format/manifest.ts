@@ -10,6 +10,10 @@ import { toHumanText } from '../base/text.ts'
 import type { CompressType } from '../pipe/compress-type.ts'
 import type { BackupKind } from './label.ts'
 
+/** Block sizes are written in units of this. */
+export const BLOCK_UNIT_BYTES = 8192
+/** The checksum size of blocks when nothing else is written. */
+export const BLOCK_CHECKSUM_BYTES = 6
 /** The SHA-1 of no bytes, the checksum of every empty file. */
 const EMPTY_CHECKSUM = 'da39a3ee5e6b4b0d3255bfef95601890afd80709'
 /** How many incomplete files an error names. */
