@@ -9,7 +9,7 @@ export interface Clock {
 export const systemClock: Clock = {
   nowMs: () => new Date().getTime(),
   sleep: async (ms, signal) => {
-    const { promise, resolve, reject } = Promise.withResolvers<undefined>()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, ms)
     const stop = (): void => {
       clearTimeout(timer)

@@ -85,7 +85,7 @@ export type ErrorKind = keyof typeof ERROR_EXIT_CODES
 
 interface AppErrorOptions {
   /** One sentence or question that helps at 3 a.m.; several become several `HINT:` lines. */
-  readonly hint?: string | readonly string[]
+  readonly hint?: string | readonly string[] | undefined
   readonly cause?: unknown
 }
 

@@ -22,9 +22,14 @@ export function manifestKey(stanza: string, label: string): string {
   return `${backupPrefix(stanza, label)}/backup.manifest`
 }
 
+/** Manifests that outlive their backups, by year. */
+export function backupHistoryPrefix(stanza: string): string {
+  return `${backupPrefix(stanza)}/backup.history`
+}
+
 /** A manifest kept after its backup has expired, always gz; filed by the year of the set's full backup. */
 export function manifestHistoryKey(stanza: string, label: string): string {
-  return `${backupPrefix(stanza)}/backup.history/${label.slice(0, 4)}/${label}.manifest.gz`
+  return `${backupHistoryPrefix(stanza)}/${label.slice(0, 4)}/${label}.manifest.gz`
 }
 
 /** The second copy of an info file or manifest. */

@@ -1,0 +1,98 @@
+/** Directories and links of a restored cluster: made before its files, made durable after them. */
+import { chmod, chown, lchown, lstat, mkdir, open, symlink } from 'node:fs/promises'
+import { AppError, errnoOf } from '../../base/error.ts'
+import { compareBytes, toBytes, toHumanText } from '../../base/text.ts'
+import type { Manifest, OwnerName } from '../../format/manifest.ts'
+import { dataDirOf, diskPathOf, targetPath } from './mapping.ts'
+
+/** Numeric owner for a manifest's names; undefined leaves ownership to the current user. */
+export type OwnerOf = (
+  user: OwnerName,
+  group: OwnerName,
+) => Promise<{ readonly uid: number; readonly gid: number } | undefined>
+
+/** Makes every directory, then every link; corrects owner and mode of what is there. */
+export async function buildTree(manifest: Manifest, ownerOf: OwnerOf): Promise<void> {
+  const linked = new Set(manifest.links.map(({ name }) => name))
+  const modes = new Map(manifest.paths.map((path) => [path.name, path]))
+  for (const target of manifest.targets) {
+    await makeDirectory(targetPath(manifest, target))
+    const path = modes.get(target.name)
+    if (path !== undefined && !(target.kind === 'link' && target.file !== undefined)) {
+      await dressDirectory(targetPath(manifest, target), { mode: path.mode, owner: await ownerOf(path.user, path.group) })
+    }
+  }
+  for (const path of manifest.paths.toSorted((left, right) => compareBytes(left.name, right.name))) {
+    // The top of pg_tblspc only groups the tablespaces in the manifest; a link's place is made by its target.
+    if (path.name === 'pg_tblspc' || /^pg_tblspc\/\d+$/.test(path.name) || linked.has(path.name)) continue
+    await makeLinksAbove(manifest, path.name)
+    const disk = diskPathOf(manifest, path.name)
+    await makeDirectory(disk)
+    await dressDirectory(disk, { mode: path.mode, owner: await ownerOf(path.user, path.group) })
+  }
+  for (const link of manifest.links) {
+    const made = await makeLink(diskPathOf(manifest, link.name), link.destination)
+    const owner = await ownerOf(link.user, link.group)
+    if (made && owner !== undefined) await lchown(toBytes(diskPathOf(manifest, link.name)), owner.uid, owner.gid)
+  }
+}
+
+/** A directory below a linked directory is reached through the link, so the link comes first. */
+async function makeLinksAbove(manifest: Manifest, name: string): Promise<void> {
+  for (const link of manifest.links) {
+    if (name.startsWith(`${link.name}/`)) await makeLink(diskPathOf(manifest, link.name), link.destination)
+  }
+}
+
+async function makeLink(path: string, destination: string): Promise<boolean> {
+  try {
+    await symlink(toBytes(destination), toBytes(path))
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST' && (await lstat(toBytes(path))).isSymbolicLink()) return false
+    throw new AppError('file-write', `unable to create link '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(toBytes(path), { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new AppError('path-create', `unable to create path '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+interface Dress {
+  readonly mode: number
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined
+}
+
+async function dressDirectory(path: string, { mode, owner }: Dress): Promise<void> {
+  if (owner !== undefined) await chown(toBytes(path), owner.uid, owner.gid)
+  await chmod(toBytes(path), mode)
+}
+
+/** Makes the names in every directory of the restored cluster durable, `global` excepted: it still lacks pg_control. */
+export async function syncTree(manifest: Manifest): Promise<void> {
+  const directories = new Set(manifest.targets.map((target) => targetPath(manifest, target)))
+  for (const { name } of manifest.paths) {
+    if (name !== 'pg_tblspc' && !/^pg_tblspc\/\d+$/.test(name)) directories.add(diskPathOf(manifest, name))
+  }
+  directories.delete(`${dataDirOf(manifest)}/global`)
+  for (const directory of directories) await syncDirectory(directory)
+}
+
+export async function syncDirectory(path: string): Promise<void> {
+  try {
+    await using directory = await open(toBytes(path), 'r')
+    await directory.sync()
+  } catch (error) {
+    throw new AppError('path-sync', `unable to sync path '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`, {
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,237 @@
+/** Everything a restore will do, resolved before it does anything: what is printed, refused or carried out. */
+import { AppError, asAppError } from '../../base/error.ts'
+import type { BackupEntry, BackupInfo } from '../../format/backup-info.ts'
+import type { Manifest } from '../../format/manifest.ts'
+import { archiveId } from '../../format/wal.ts'
+import { decryptor } from '../../pipe/cipher.ts'
+import { decompressor } from '../../pipe/compress.ts'
+import { collect, type Filter, through } from '../../pipe/pipe.ts'
+import { CONTROL_FILE_PADDED_BYTES, type ControlFile, parseControlFile } from '../../postgres/control-file.ts'
+import { type ArchivePlace, listSegments, loadHistories } from '../../repo/archive.ts'
+import { loadArchiveInfo, loadBackupInfo, loadManifest, openRepos, type Repo } from '../../repo/repo.ts'
+import { type Context, stanzaOf } from '../command.ts'
+import { assertTargetAfter, chooseBackup, type Choice, noBackup } from './choose.ts'
+import { findRemovals, type Removal } from './clean.ts'
+import {
+  assertNotRunning,
+  assertSameCluster,
+  type Destination,
+  inspectDestination,
+} from './destination.ts'
+import { mapManifest, type MappingOptions } from './mapping.ts'
+import { assertNoSurprisePromotion, readRequest, type RestoreRequest } from './request.ts'
+import { storedFile } from './stored-file.ts'
+import { timelinePath } from './timeline.ts'
+import { walRange, type WalRange } from './wal-range.ts'
+
+export interface RestorePlan {
+  readonly stanza: string
+  readonly repo: Repo
+  readonly repoKey: number
+  readonly why: string
+  readonly request: RestoreRequest
+  /** The backup's manifest, moved to where this restore puts it. */
+  readonly manifest: Manifest
+  /** Undefined for a backup that was taken offline. */
+  readonly wal: WalRange | undefined
+  readonly mode: 'fresh' | 'delta' | 'resume' | 'replace'
+  readonly removals: readonly Removal[]
+  readonly totalBytes: number
+  readonly remaps: readonly string[]
+  readonly dissolved: readonly string[]
+}
+
+/** Resolves the plan. Reads only; throws the reason when the restore must not be done. */
+export async function planRestore(context: Context): Promise<RestorePlan> {
+  const { config } = context
+  const destination = await inspectDestination(config.text('pg-path', 1))
+  assertNotRunning(destination)
+  const asked = readRequest(config)
+  assertNoSurprisePromotion(config, asked, destination)
+  const { repo, info, choice } = await findBackup(context, asked)
+  assertTargetAfter(choice.backup, asked.choice)
+  const stored = await loadManifest(repo, stanzaOf(context), choice.backup.label, info.cipherPass)
+  const request = offlineRequest(asked, stored)
+  assertReadable(stored)
+  assertSameCluster(destination, stored.db.systemId)
+  const wal = await walOf(context, { repo, manifest: stored, request })
+  const mapped = mapManifest(withoutTablespaceMap(stored), mappingOptions(context))
+  const manifest = request.type === 'preserve' ? keepAutoConf(mapped.manifest) : mapped.manifest
+  return {
+    stanza: stanzaOf(context),
+    repo,
+    repoKey: repo.key,
+    why: choice.why,
+    request,
+    manifest,
+    wal,
+    mode: modeOf(context, destination),
+    removals: await findRemovals(manifest, request.type),
+    totalBytes: manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    remaps: mapped.remaps,
+    dissolved: mapped.dissolved,
+  }
+}
+
+interface Found {
+  readonly repo: Repo
+  readonly info: BackupInfo
+  readonly choice: Choice
+}
+
+/** The first repository, in key order, with a backup that fits; unusable ones are skipped with a warning. */
+async function findBackup(context: Context, request: RestoreRequest): Promise<Found> {
+  const { config, log } = context
+  const set = config.source('set') === 'default' ? undefined : config.text('set')
+  const target = set === undefined || set === 'latest' ? request.choice : { kind: 'set' as const, label: set }
+  const repos = openRepos(config, context.openStorage)
+  const seen: BackupEntry[] = []
+  let failure: AppError | undefined
+  for (const repo of repos) {
+    try {
+      const info = await loadBackupInfo(repo, stanzaOf(context))
+      seen.push(...info.backups)
+      const choice = chooseBackup(info, target)
+      if (choice !== undefined) {
+        assertCurrentCluster(info, choice, target.kind)
+        return { repo, info, choice }
+      }
+    } catch (error) {
+      failure = asAppError(error)
+      if (repos.length === 1) throw failure
+      log.warn(`repo${repo.key}: [${failure.exitCode}] ${failure.text}`)
+    }
+  }
+  // Not "there is no backup" while a repository could not be asked.
+  throw failure !== undefined && seen.length === 0 ? failure : noBackup(target, seen)
+}
+
+/** The newest backup must be of the cluster the stanza is for now, unless another was asked for. */
+function assertCurrentCluster(info: BackupInfo, { backup }: Choice, kind: string): void {
+  if (kind === 'set' || backup.historyId === info.currentId) return
+  throw new AppError(
+    'backup-set-invalid',
+    `the latest backup set found '${backup.label}' is from a prior version of PostgreSQL`,
+    { hint: ['was a backup created after the stanza-upgrade?', `use '--set=${backup.label}' to restore it nevertheless.`] },
+  )
+}
+
+/** An offline backup needs no recovery unless it was asked for. */
+function offlineRequest(request: RestoreRequest, manifest: Manifest): RestoreRequest {
+  if (manifest.options.online || request.typeFrom !== 'default') return request
+  return { ...request, type: 'none' }
+}
+
+/** Features of the format that this version cannot read are refused by name before anything is touched. */
+function assertReadable(manifest: Manifest): void {
+  const block = manifest.files.find((file) => file.block !== undefined)
+  if (block === undefined) return
+  throw new AppError(
+    'feature-not-supported',
+    `backup '${manifest.label}' is block incremental, which is not yet supported`,
+    { hint: "restore it with pgBackRest, or choose another backup with '--set'." },
+  )
+}
+
+interface WalOf {
+  readonly repo: Repo
+  readonly manifest: Manifest
+  readonly request: RestoreRequest
+}
+
+async function walOf(context: Context, { repo, manifest, request }: WalOf): Promise<WalRange | undefined> {
+  const { archiveStart, lsnStart, lsnStop } = manifest
+  if (archiveStart === undefined || lsnStart === undefined || lsnStop === undefined) return undefined
+  const place = await placeOf(context, repo, manifest)
+  const path = timelinePath({
+    label: manifest.label,
+    archiveStart,
+    lsnStart,
+    wanted: request.timeline ?? (request.type === 'immediate' ? 'current' : 'latest'),
+    histories: await loadHistories(place),
+  })
+  const { walSegmentSizeBytes: segmentSizeBytes } = await storedControl(place, manifest)
+  const wal = walRange({
+    path,
+    segmentSizeBytes,
+    lsnStart,
+    lsnStop,
+    archived: new Set(await listSegments(place, archiveStart)),
+    inBackup: new Set(
+      manifest.files.filter(({ name }) => /^pg_data\/pg_wal\/[0-9A-F]{24}$/.test(name)).map(({ name }) => name.slice(-24)),
+    ),
+    targetLsn: request.target?.kind === 'lsn' ? request.target.lsn : undefined,
+  })
+  if (wal.usable === 'no' && request.type !== 'none') {
+    throw new AppError(
+      'archive-timeout',
+      `backup '${manifest.label}' cannot be made consistent: WAL segment ${wal.missing} is not in the archive`,
+      {
+        hint: [
+          `it needs ${wal.first} to ${wal.consistent}; was WAL expired, or never archived?`,
+          'choose another backup with --set.',
+        ],
+      },
+    )
+  }
+  return wal
+}
+
+async function placeOf(context: Context, repo: Repo, manifest: Manifest): Promise<ArchivePlace> {
+  const stanza = stanzaOf(context)
+  const info = await loadArchiveInfo(repo, stanza)
+  return {
+    storage: repo.storage,
+    stanza,
+    archiveId: archiveId(manifest.db.version, manifest.db.historyId),
+    cipherPass: info.cipherPass,
+  }
+}
+
+/** pg_control as it lies in the backup: the cluster's facts, and a first proof that the backup can be read. */
+async function storedControl({ storage, stanza }: ArchivePlace, manifest: Manifest): Promise<ControlFile> {
+  const file = manifest.files.find(({ name }) => name === 'pg_data/global/pg_control')
+  if (file === undefined) {
+    throw new AppError('format', `backup '${manifest.label}' has no pg_control`)
+  }
+  const { key, range, container } = storedFile(stanza, manifest, file)
+  const filters: Filter[] = []
+  if (manifest.cipherPass !== undefined) filters.push(decryptor(manifest.cipherPass, container))
+  const { compressType } = manifest.options
+  if (compressType !== 'none') filters.push(decompressor(compressType, container))
+  return parseControlFile(await collect(through(storage.get(key, range), ...filters), CONTROL_FILE_PADDED_BYTES))
+}
+
+/** Links of tablespaces are made by restore; the server must not make them again from the map. */
+function withoutTablespaceMap(manifest: Manifest): Manifest {
+  return { ...manifest, files: manifest.files.filter(({ name }) => name !== 'pg_data/tablespace_map') }
+}
+
+/** `--type=preserve` leaves the recovery settings that are there. */
+function keepAutoConf(manifest: Manifest): Manifest {
+  return { ...manifest, files: manifest.files.filter(({ name }) => name !== 'pg_data/postgresql.auto.conf') }
+}
+
+function mappingOptions({ config }: Context): MappingOptions {
+  return {
+    dataDir: config.text('pg-path', 1),
+    tablespaceMap: config.map('tablespace-map'),
+    tablespaceMapAll: config.optionalText('tablespace-map-all'),
+    linkMap: config.map('link-map'),
+    linkAll: config.flag('link-all') ? 'keep' : 'dissolve',
+  }
+}
+
+/** How existing files are treated. `--delta` and `--force` count only where there is a cluster to compare with. */
+function modeOf({ config, log }: Context, destination: Destination): RestorePlan['mode'] {
+  if (destination.unfinished === 'yes') return 'resume'
+  const asked = config.flag('delta') ? 'delta' : config.flag('force') ? 'replace' : 'fresh'
+  if (asked === 'fresh' || destination.content === 'cluster') return asked
+  if (destination.content === 'other') {
+    log.warn(
+      `--delta or --force specified but unable to find 'PG_VERSION' or 'backup.manifest' in '${destination.dataDir}' ` +
+        'to confirm that this is a valid data directory; they have been disabled and if any files exist in the destination the restore will be aborted',
+    )
+  }
+  return 'fresh'
+}

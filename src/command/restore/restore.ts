@@ -1,0 +1,189 @@
+/** restore: a cluster from a backup, told how far to recover. Plans, prints the plan, and only then touches anything. */
+import { lstat, rm } from 'node:fs/promises'
+import { AppError, errnoOf } from '../../base/error.ts'
+import { formatLogTime } from '../../base/log.ts'
+import { toBytes, toHumanText } from '../../base/text.ts'
+import { formatSize } from '../../base/units.ts'
+import type { Manifest } from '../../format/manifest.ts'
+import { renderManifest } from '../../format/manifest-write.ts'
+import { recoverySettings } from '../../postgres/recovery.ts'
+import { storageSpec } from '../../repo/repo.ts'
+import { workerUrl } from '../../worker/worker.ts'
+import type { Context } from '../command.ts'
+import { lockStanza } from '../stanza-lock.ts'
+import { directoriesOf, listDirectory, PRESERVED_NAMES, remove } from './clean.ts'
+import { parsePlaceResult, type PlaceJob, type PlaceResult } from './copy-job.ts'
+import { assertOurs, MARKER_NAME } from './destination.ts'
+import { CONTROL_PENDING_NAME, finish, writeLikeDataDir } from './finish.ts'
+import { dataDirOf, diskPathOf, targetPath } from './mapping.ts'
+import { readOwnership } from './owners.ts'
+import { buildTree, type OwnerOf, syncDirectory } from './place.ts'
+import { planRestore, type RestorePlan } from './plan.ts'
+import { planJson, planText } from './plan-text.ts'
+import { restoreCommand } from './restore-command.ts'
+import { storedFile } from './stored-file.ts'
+
+export async function restore(context: Context): Promise<number> {
+  const { config, log } = context
+  await using lock = await lockStanza(context, ['restore'], config.indexes('repo'))
+  const plan = await planRestore(context)
+  if (config.flag('plan')) {
+    context.print(config.text('output') === 'json' ? planJson(plan) : planText(plan))
+    return 0
+  }
+  context.print(config.text('output') === 'json' ? '' : planText(plan))
+  for (const line of plan.remaps) log.info(line)
+  for (const name of plan.dissolved) {
+    log.warn(`contents of link '${toHumanText(name)}' will be restored inside the data directory; use --link-all to keep links`)
+  }
+  const { ownerOf, warnings } = await readOwnership(plan.manifest, config.text('pg-path', 1))
+  for (const warning of warnings) log.warn(warning)
+  log.info(`repo${plan.repoKey}: restore backup set ${plan.manifest.label}`)
+  await prepare(plan, ownerOf)
+  const kept = await placeFiles(context, { plan, ownerOf, lock })
+  await finish({
+    manifest: plan.manifest,
+    type: plan.request.type,
+    settings: settingsOf(context, plan),
+    nowText: formatLogTime(context.clock.nowMs()).slice(0, 19),
+    online: plan.manifest.options.online ? 'online' : 'offline',
+  })
+  report(context, plan, kept)
+  return 0
+}
+
+/** From here on the cluster in the data directory cannot start until `finish` has put pg_control back. */
+async function prepare(plan: RestorePlan, ownerOf: OwnerOf): Promise<void> {
+  const { manifest, mode } = plan
+  for (const { path } of directoriesOf(manifest)) {
+    const names = await listDirectory(path)
+    if (names.length > 0) {
+      if (mode === 'fresh') assertEmpty(path, names, plan.request.type)
+      await assertOurs(toHumanText(path))
+    }
+  }
+  if (mode === 'fresh') await assertNoLinkedFiles(manifest)
+  const dataDir = dataDirOf(manifest)
+  await buildTree({ ...manifest, paths: manifest.paths.filter(({ name }) => name === 'pg_data'), links: [] }, ownerOf)
+  await writeLikeDataDir(dataDir, MARKER_NAME, renderManifest(withoutSecret(manifest)))
+  await rm(toBytes(`${dataDir}/global/pg_control`), { force: true })
+  if ((await listDirectory(`${dataDir}/global`)).length > 0) await syncDirectory(`${dataDir}/global`)
+  await remove(plan.removals)
+  await buildTree(manifest, ownerOf)
+}
+
+/** The marker lies in the data directory unencrypted: the backup set's key does not belong there. */
+function withoutSecret(manifest: Manifest): Manifest {
+  return { ...manifest, cipherPass: undefined }
+}
+
+function assertEmpty(path: string, names: readonly string[], type: string): void {
+  const ignored = new Set<string>([MARKER_NAME, ...(type === 'preserve' ? PRESERVED_NAMES : [])])
+  const first = names.find((name) => !ignored.has(name))
+  if (first === undefined) return
+  throw new AppError(
+    'path-not-empty',
+    `unable to restore to path '${toHumanText(path)}' because it contains files ('${toHumanText(first)}')`,
+    { hint: 'try using --delta if this is what you intended.' },
+  )
+}
+
+/** A file that a link of the backup points at, outside the data directory, is not overwritten unasked. */
+async function assertNoLinkedFiles(manifest: Manifest): Promise<void> {
+  for (const target of manifest.targets) {
+    if (target.kind !== 'link' || target.file === undefined) continue
+    const path = `${targetPath(manifest, target)}/${target.file}`
+    try {
+      await lstat(toBytes(path))
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') continue
+      throw error
+    }
+    throw new AppError('file-exists', `unable to restore file '${toHumanText(path)}' because it already exists`, {
+      hint: 'try using --delta if this is what you intended.',
+    })
+  }
+}
+
+interface Placing {
+  readonly plan: RestorePlan
+  readonly ownerOf: OwnerOf
+  readonly lock: { progress(state: { readonly sizeBytes: number; readonly completeBytes: number }): void }
+}
+
+/** Number of files that were already right. */
+async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): Promise<number> {
+  const { manifest, totalBytes } = plan
+  await using pool = await context.openPool<PlaceJob, PlaceResult>({
+    jobModule: workerUrl('restore-copy', new URL('./copy-job.ts', import.meta.url)),
+    threads: context.config.integer('process-max'),
+    setup: {
+      storage: storageSpec(context.config, plan.repoKey),
+      compressType: manifest.options.compressType,
+      cipherPass: manifest.cipherPass?.reveal(),
+    },
+    parse: parsePlaceResult,
+  })
+  let doneBytes = 0
+  let kept = 0
+  for await (const { job, result } of pool.run(await placeJobs(plan, ownerOf), context.signal)) {
+    if (result.outcome === 'kept') kept += 1
+    doneBytes += job.sizeBytes
+    lock.progress({ sizeBytes: totalBytes, completeBytes: doneBytes })
+    context.progress({ step: 'restore', doneBytes, totalBytes })
+    context.log.detail(
+      `${result.outcome === 'kept' ? 'kept' : 'restore'} file ${toHumanText(job.diskPath)} (${formatSize(job.sizeBytes)}) checksum ${job.checksum ?? '-'}`,
+    )
+  }
+  context.progress(undefined)
+  return kept
+}
+
+/** Largest first, so that the last worker is not left alone with a big one. */
+async function placeJobs({ stanza, manifest, mode }: RestorePlan, ownerOf: OwnerOf): Promise<readonly PlaceJob[]> {
+  const jobs: PlaceJob[] = []
+  for (const file of manifest.files) {
+    const disk = diskPathOf(manifest, file.name)
+    const control = file.name === 'pg_data/global/pg_control'
+    jobs.push({
+      ...storedFile(stanza, manifest, file),
+      name: file.name,
+      diskPath: control ? disk.replace(/pg_control$/, CONTROL_PENDING_NAME) : disk,
+      sizeBytes: file.sizeBytes,
+      checksum: file.checksum,
+      mode: file.mode,
+      owner: await ownerOf(file.user, file.group),
+      timestampS: file.timestampS,
+      existing: mode === 'delta' || mode === 'resume' ? 'keep-if-identical' : 'replace',
+    })
+  }
+  return jobs.toSorted((left, right) => right.sizeBytes - left.sizeBytes)
+}
+
+function settingsOf(context: Context, { request, manifest }: RestorePlan): ReturnType<typeof recoverySettings> {
+  const { config } = context
+  return recoverySettings({
+    version: manifest.db.version,
+    type: request.type,
+    target: request.target,
+    exclusive: request.exclusive,
+    action: request.action,
+    timeline: request.timeline,
+    restoreCommand: restoreCommand(config),
+    recoveryOptions: config.map('recovery-option'),
+    archiveMode: config.text('archive-mode') === 'off' ? 'off' : 'preserve',
+  })
+}
+
+function report(context: Context, plan: RestorePlan, kept: number): void {
+  const { log, config } = context
+  log.info(
+    `restore size = ${formatSize(plan.totalBytes)}, file total = ${plan.manifest.files.length}` +
+      (kept > 0 ? `, ${kept} already right` : ''),
+  )
+  if (config.text('output') === 'json') {
+    context.print(planJson(plan))
+    return
+  }
+  context.print(`restored; start PostgreSQL to recover: pg_ctl -D ${config.text('pg-path', 1)} start\n`)
+}
