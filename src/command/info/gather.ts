@@ -5,7 +5,7 @@ import type { ArchiveInfo } from '../../format/archive-info.ts'
 import { type BackupHistory, currentBackupHistory } from '../../format/backup-info.ts'
 import { archivePrefix, manifestKey } from '../../format/repo-path.ts'
 import { archiveId, parseArchivedSegment } from '../../format/wal.ts'
-import { isLocked, readLock } from '../../repo/lock.ts'
+import { isLocked, lockFile, readLock } from '../../repo/lock.ts'
 import {
   loadArchiveInfo,
   loadBackupInfo,
@@ -237,19 +237,17 @@ interface LockName {
   readonly repoKey: number
 }
 
-/** A lock file that nobody holds, or whose content cannot be read, says nothing. */
-async function readLockFacts(
-  { config }: Context,
-  { stanza, type, repoKey }: LockName,
-): Promise<LockFacts> {
-  const path = `${config.text('lock-path')}/${stanza}-${type}-${repoKey}.lock`
-  if (!(await isLocked(path))) return NOT_HELD
-  const state = await readLock(path)
-  if (state === undefined) return NOT_HELD
-  return {
-    held: true,
-    sizeBytes: state.sizeBytes ?? 0,
-    completeBytes: state.completeBytes ?? 0,
+/** Nobody's lock, or one whose content makes no sense, says nothing; one that cannot be looked at is a warning. */
+async function readLockFacts({ config, log }: Context, name: LockName): Promise<LockFacts> {
+  const path = lockFile({ lockPath: config.text('lock-path'), ...name })
+  try {
+    const content = (await isLocked(path)) ? await readLock(path) : undefined
+    if (content === undefined) return NOT_HELD
+    const { sizeBytes = 0, completeBytes = 0 } = content
+    return { held: true, sizeBytes, completeBytes }
+  } catch (error) {
+    log.warn(`unable to tell whether a ${name.type} is running: ${asAppError(error).text}`)
+    return NOT_HELD
   }
 }
 

@@ -1,0 +1,61 @@
+/**
+ * The end of a backup: from stored files to a backup that exists.
+ *
+ * Order is the promise: every stored byte is durable, then `backup.manifest.copy`, then `backup.manifest` (now the
+ * backup exists), then the history, `latest` and backup.info, which can all be rebuilt from it.
+ */
+import { createGzip } from 'node:zlib'
+import { buffer } from 'node:stream/consumers'
+import { Readable } from 'node:stream'
+import { type BackupInfo, entryOfManifest } from '../../format/backup-info.ts'
+import { assertComplete, type Manifest } from '../../format/manifest.ts'
+import { renderManifest } from '../../format/manifest-write.ts'
+import {
+  backupPrefix,
+  copyKeyOf,
+  latestKey,
+  manifestHistoryKey,
+  manifestKey,
+} from '../../format/repo-path.ts'
+import {
+  loadArchiveInfo,
+  type Repo,
+  saveArchiveInfo,
+  saveBackupInfo,
+  writeObject,
+} from '../../repo/repo.ts'
+import { compareBytes } from '../../base/text.ts'
+
+export interface Completion {
+  readonly repo: Repo
+  readonly stanza: string
+  /** backup.info as it was at the start of this backup, under the same lock. */
+  readonly info: BackupInfo
+  readonly symlink: 'on' | 'off'
+}
+
+/** Saves the unfinished manifest: what a later run sees of a backup that was interrupted. */
+export async function saveDraft({ repo, stanza, info }: Completion, manifest: Manifest): Promise<void> {
+  const key = copyKeyOf(manifestKey(stanza, manifest.label))
+  await writeObject(repo.storage, key, renderManifest(manifest), info.cipherPass)
+}
+
+export async function complete(completion: Completion, manifest: Manifest): Promise<void> {
+  const { repo, stanza, info } = completion
+  assertComplete(manifest)
+  const { label } = manifest
+  const key = manifestKey(stanza, label)
+  const text = renderManifest(manifest)
+  await repo.storage.sync(backupPrefix(stanza, label))
+  await writeObject(repo.storage, copyKeyOf(key), text, info.cipherPass)
+  await writeObject(repo.storage, key, text, info.cipherPass)
+  const packed = await buffer(Readable.from([text]).pipe(createGzip({ level: 9 })))
+  await writeObject(repo.storage, manifestHistoryKey(stanza, label), packed, info.cipherPass)
+  if (completion.symlink === 'on') await repo.storage.link(latestKey(stanza), label)
+  const others = info.backups.filter((backup) => backup.label !== label)
+  const backups = [...others, entryOfManifest(manifest)].toSorted((left, right) =>
+    compareBytes(left.label, right.label),
+  )
+  await saveBackupInfo(repo, stanza, { ...info, backups })
+  await saveArchiveInfo(repo, stanza, await loadArchiveInfo(repo, stanza))
+}

@@ -1,0 +1,82 @@
+/** The bulk of a backup: every file through the workers, results into the manifest. */
+import { AppError } from '../../base/error.ts'
+import { toHumanText } from '../../base/text.ts'
+import { formatSize, SECOND_MS } from '../../base/units.ts'
+import type { Manifest, ManifestFile } from '../../format/manifest.ts'
+import type { StanzaLock } from '../../repo/lock.ts'
+import type { Repo } from '../../repo/repo.ts'
+import { workerUrl } from '../../worker/worker.ts'
+import type { Context } from '../command.ts'
+import { type CopyJob, type CopyResult, parseCopyResult } from './copy-job.ts'
+import { type BackupPlan, copiedFile } from './plan.ts'
+import { copySetup } from './running.ts'
+
+/** How often the server is asked for a sign of life: a lost session means a lost backup. */
+const PING_INTERVAL_MS = 30 * SECOND_MS
+
+export interface Copying {
+  readonly context: Context
+  readonly repo: Repo
+  readonly plan: BackupPlan
+  readonly lock: StanzaLock
+  readonly ping: () => Promise<void>
+}
+
+/** The manifest with every file that was there to copy. */
+export async function copyFiles(copying: Copying): Promise<Manifest> {
+  const { context, repo, plan, lock } = copying
+  const drafts = new Map(plan.draft.files.map((file) => [file.name, file]))
+  await using pool = await context.openPool<CopyJob, CopyResult>({
+    jobModule: workerUrl('backup-copy', new URL('./copy-job.ts', import.meta.url)),
+    threads: context.config.integer('process-max'),
+    setup: copySetup(context, repo, plan),
+    parse: parseCopyResult,
+  })
+  let doneBytes = 0
+  let pingMs = context.clock.nowMs()
+  for await (const { job, result } of pool.run(plan.jobs, context.signal)) {
+    const file = settle(context, drafts, { job, result })
+    if (file === undefined) drafts.delete(job.name)
+    else drafts.set(job.name, file)
+    doneBytes += job.sizeBytes
+    lock.progress({ sizeBytes: plan.totalBytes, completeBytes: doneBytes })
+    context.progress({ step: 'backup', doneBytes, totalBytes: plan.totalBytes })
+    if (context.clock.nowMs() - pingMs > PING_INTERVAL_MS) {
+      await copying.ping()
+      pingMs = context.clock.nowMs()
+    }
+  }
+  context.progress(undefined)
+  return { ...plan.draft, files: [...drafts.values()] }
+}
+
+interface Settled {
+  readonly job: CopyJob
+  readonly result: CopyResult
+}
+
+function settle(
+  { log }: Context,
+  drafts: ReadonlyMap<string, ManifestFile>,
+  { job, result }: Settled,
+): ManifestFile | undefined {
+  const draft = drafts.get(job.name)
+  if (draft === undefined) throw new AppError('assert', `a worker answered for unknown file '${job.name}'`)
+  const file = copiedFile(draft, result)
+  const shown = toHumanText(job.diskPath)
+  if (file === undefined) {
+    log.detail(`skip file removed by database ${shown}`)
+    return undefined
+  }
+  log.detail(`backup file ${shown} (${formatSize(file.sizeBytes)}) checksum ${file.checksum ?? '-'}`)
+  if (file.checksumPage === false) log.warn(badPagesText(shown, file))
+  return file
+}
+
+function badPagesText(path: string, file: ManifestFile): string {
+  if (file.checksumPageErrors === undefined) {
+    return `page misalignment in file ${path}: file size ${file.sizeBytes} is not divisible by page size 8192`
+  }
+  const pages = file.checksumPageErrors.map((range) => (typeof range === 'number' ? `${range}` : `${range[0]}-${range[1]}`))
+  return `invalid page checksums found in file ${path} at pages ${pages.join(', ')}`
+}

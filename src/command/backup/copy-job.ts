@@ -1,0 +1,228 @@
+/**
+ * The worker's part of a backup: read one cluster file, check its pages, hash, compress, encrypt, store.
+ *
+ * Runs in worker threads; everything it is told and everything it answers is plain data.
+ */
+import { closeSync, openSync, readSync } from 'node:fs'
+import { AppError, errnoOf } from '../../base/error.ts'
+import { Secret } from '../../base/secret.ts'
+import { toBytes, toHumanText } from '../../base/text.ts'
+import { MIB } from '../../base/units.ts'
+import { encryptor } from '../../pipe/cipher.ts'
+import { compressor } from '../../pipe/compress.ts'
+import type { CompressType } from '../../pipe/compress-type.ts'
+import { type ByteSource, type Filter, measure, single, through } from '../../pipe/pipe.ts'
+import { type PageCheck, pageCheck } from '../../postgres/page.ts'
+import { readControlFile } from '../../postgres/read-control-file.ts'
+import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
+import type { Storage } from '../../storage/storage.ts'
+
+/** Told once to each thread. */
+export interface CopySetup {
+  readonly storage: StorageSpec
+  readonly dataDir: string
+  readonly compressType: CompressType
+  readonly compressLevel: number
+  /** The backup set's key; undefined when the repository is not encrypted. */
+  readonly cipherPass: string | undefined
+  readonly pageSizeBytes: number
+  readonly headerCheck: 'on' | 'off'
+}
+
+export interface CopyJob {
+  /** Manifest name. */
+  readonly name: string
+  /** Byte string; where the file is read. */
+  readonly diskPath: string
+  /** Where it is stored. */
+  readonly key: string
+  /** Size when the manifest was built. */
+  readonly sizeBytes: number
+  /** `exact`: no byte past `sizeBytes` (replay restores what was added); `to-end`: as long as the file is now. */
+  readonly extent: 'exact' | 'to-end'
+  /** pg_control is read by its own rules: retried until its checksum is right. */
+  readonly kind: 'file' | 'control'
+  /** Relation-wide number of the file's first page; undefined when its pages are not checked. */
+  readonly firstBlock: number | undefined
+}
+
+export interface Copied {
+  readonly outcome: 'copied'
+  readonly sizeBytes: number
+  readonly checksum: string
+  readonly repoSizeBytes: number
+  /** SHA-1 of the stored bytes, undefined when they are the original bytes. */
+  readonly repoChecksum: string | undefined
+  readonly pages: { readonly bad: readonly number[]; readonly misaligned: boolean } | undefined
+}
+
+/** The file vanished between the walk and now: PostgreSQL dropped it, replay will drop it too. */
+export interface Gone {
+  readonly outcome: 'gone'
+}
+
+export type CopyResult = Copied | Gone
+
+const READ_BYTES = MIB
+
+/** The job function for one open storage. */
+export function copyJobs(
+  storage: Storage,
+  setup: CopySetup,
+): (job: CopyJob) => Promise<CopyResult> {
+  return async (job) => {
+    if (job.kind === 'control') {
+      const { bytes } = await readControlFile(setup.dataDir)
+      return await store({ storage, setup, job, source: single(bytes), page: undefined })
+    }
+    const file = openClusterFile(job)
+    if (file === undefined) return { outcome: 'gone' }
+    try {
+      const page = job.firstBlock === undefined ? undefined : checkOf(setup, file, job.firstBlock)
+      return await store({ storage, setup, job, source: readFile(file, job), page })
+    } finally {
+      closeSync(file)
+    }
+  }
+}
+
+/** Worker entry: see worker/thread.ts. */
+export async function openJobs(setup: unknown): Promise<(job: unknown) => Promise<CopyResult>> {
+  if (!isCopySetup(setup)) throw new AppError('assert', 'invalid set-up for a backup worker')
+  const run = copyJobs(openStorage(setup.storage), setup)
+  return async (job) => {
+    if (!isCopyJob(job)) throw new AppError('assert', 'invalid job for a backup worker')
+    return await run(job)
+  }
+}
+
+interface Storing {
+  readonly storage: Storage
+  readonly setup: CopySetup
+  readonly job: Pick<CopyJob, 'key'>
+  readonly source: ByteSource
+  readonly page: PageCheck | undefined
+}
+
+async function store({ storage, setup, job, source, page }: Storing): Promise<Copied> {
+  const original = measure()
+  const transforms = transformsOf(setup)
+  // Stored bytes that are the original bytes need no second hash.
+  const stored = transforms.length === 0 ? original : measure()
+  const filters: Filter[] = page === undefined ? [] : [page]
+  filters.push(original, ...transforms)
+  if (stored !== original) filters.push(stored)
+  await storage.put(job.key, through(source, ...filters), { durable: 'on-sync' })
+  return {
+    outcome: 'copied',
+    sizeBytes: original.sizeBytes,
+    checksum: original.sha1(),
+    repoSizeBytes: stored.sizeBytes,
+    repoChecksum: stored === original ? undefined : stored.sha1(),
+    pages: page === undefined ? undefined : { bad: page.badPages, misaligned: page.misaligned },
+  }
+}
+
+/** Stores bytes that come from no cluster file (backup_label, tablespace_map, archived WAL) as the workers would. */
+export async function storeSource(
+  storage: Storage,
+  setup: CopySetup,
+  { key, source }: { readonly key: string; readonly source: ByteSource },
+): Promise<Copied> {
+  return await store({ storage, setup, job: { key }, source, page: undefined })
+}
+
+function transformsOf(setup: CopySetup): readonly Filter[] {
+  const transforms: Filter[] = []
+  if (setup.compressType !== 'none') {
+    transforms.push(compressor(setup.compressType, setup.compressLevel, 'normal'))
+  }
+  if (setup.cipherPass !== undefined) {
+    transforms.push(encryptor(new Secret(setup.cipherPass), 'normal'))
+  }
+  return transforms
+}
+
+/** A descriptor, or undefined when the file is gone. */
+function openClusterFile(job: CopyJob): number | undefined {
+  try {
+    return openSync(toBytes(job.diskPath), 'r')
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === 'ENOENT') return undefined
+    throw new AppError(
+      'file-open',
+      `unable to open file '${toHumanText(job.diskPath)}' for read: ${errno ?? String(error)}`,
+      { hint: 'backup must run as the user that owns the cluster, or one that may read its files.', cause: error },
+    )
+  }
+}
+
+async function* readFile(file: number, job: CopyJob): ByteSource {
+  const limit = job.extent === 'exact' ? job.sizeBytes : Number.MAX_SAFE_INTEGER
+  const buffer = Buffer.allocUnsafeSlow(Math.max(1, Math.min(READ_BYTES, job.extent === 'exact' ? limit : READ_BYTES)))
+  let done = 0
+  while (done < limit) {
+    const wanted = Math.min(buffer.length, limit - done)
+    const got = readAt({ file, buffer, wanted, position: done }, job)
+    if (got === 0) return
+    yield buffer.subarray(0, got)
+    done += got
+  }
+}
+
+interface ReadAt {
+  readonly file: number
+  readonly buffer: Buffer
+  readonly wanted: number
+  readonly position: number
+}
+
+function readAt({ file, buffer, wanted, position }: ReadAt, job: CopyJob): number {
+  try {
+    return readSync(file, buffer, 0, wanted, position)
+  } catch (error) {
+    throw new AppError(
+      'file-read',
+      `unable to read '${toHumanText(job.diskPath)}' at byte ${position}: ${errnoOf(error) ?? String(error)}`,
+      { cause: error },
+    )
+  }
+}
+
+function checkOf(setup: CopySetup, file: number, firstBlock: number): PageCheck {
+  const { pageSizeBytes, headerCheck } = setup
+  return pageCheck({
+    firstBlock,
+    pageSizeBytes,
+    headerCheck,
+    reread: (pageIndex) => {
+      const again = Buffer.allocUnsafe(pageSizeBytes)
+      const got = readSync(file, again, 0, pageSizeBytes, pageIndex * pageSizeBytes)
+      return got === pageSizeBytes ? again : undefined
+    },
+  })
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function isCopySetup(value: unknown): value is CopySetup {
+  return isRecord(value) && isStorageSpec(value['storage']) && typeof value['dataDir'] === 'string'
+}
+
+function isCopyJob(value: unknown): value is CopyJob {
+  return isRecord(value) && typeof value['key'] === 'string' && typeof value['diskPath'] === 'string'
+}
+
+/** For the pool: proves that what a thread answered is a CopyResult. */
+export function parseCopyResult(value: unknown): CopyResult {
+  if (isCopyResult(value)) return value
+  throw new AppError('protocol', 'invalid answer from a backup worker')
+}
+
+function isCopyResult(value: unknown): value is CopyResult {
+  if (!isRecord(value)) return false
+  return value['outcome'] === 'gone' || (value['outcome'] === 'copied' && typeof value['checksum'] === 'string')
+}

@@ -1,0 +1,227 @@
+/** A backup in progress on the server: started, stopped, and its WAL accounted for. */
+import { AppError } from '../../base/error.ts'
+import type { Manifest, ManifestFile } from '../../format/manifest.ts'
+import { fileKey } from '../../format/repo-path.ts'
+import {
+  formatLsn,
+  parseLsn,
+  parseSegmentName,
+  type SegmentName,
+  segmentsBetween,
+  timelineOf,
+} from '../../format/wal.ts'
+import { single } from '../../pipe/pipe.ts'
+import {
+  type BackupMode,
+  currentInsertSegment,
+  startBackup,
+  switchWal,
+} from '../../postgres/backup-mode.ts'
+import { readControlFile } from '../../postgres/read-control-file.ts'
+import { type ArchivedFile, readArchived } from '../../repo/archive.ts'
+import { type Repo, storageSpec } from '../../repo/repo.ts'
+import type { Context } from '../command.ts'
+import type { Primary } from '../preflight.ts'
+import { compareBytes } from '../../base/text.ts'
+import { type Copied, type CopySetup, storeSource } from './copy-job.ts'
+import type { BackupPlan } from './plan.ts'
+import { archivePlace, awaitSegments } from './wal.ts'
+
+export interface Running extends BackupMode {
+  readonly walSegmentSizeBytes: number
+  readonly pageSizeBytes: number
+}
+
+/** Puts the cluster in backup mode and proves that archiving works before a byte is copied. */
+export async function start(context: Context, primary: Primary, repo: Repo): Promise<Running> {
+  const { config, log } = context
+  const { connection, control } = primary
+  const fast = config.flag('start-fast')
+  const archiveCheck = config.flag('archive-check')
+  if (!fast && connection.checkpointTimeoutMs >= config.timeMs('db-timeout')) {
+    log.warn(
+      `start-fast is disabled and db-timeout (${config.timeMs('db-timeout')}ms) is smaller than the PostgreSQL ` +
+        `checkpoint_timeout (${connection.checkpointTimeoutMs}ms) - timeout may occur before the backup starts`,
+    )
+  }
+  const prior = archiveCheck ? parseSegmentName(await currentInsertSegment(connection)) : undefined
+  log.info(
+    `execute non-exclusive backup start: backup begins after the ${fast ? 'requested immediate' : 'next regular'} checkpoint completes`,
+  )
+  const mode = await startBackup(connection, {
+    label: `pgSurety backup started at ${new Date(context.clock.nowMs()).toISOString()}`,
+    checkpoint: fast ? 'fast' : 'spread',
+  })
+  try {
+    log.info(`backup start archive = ${mode.startSegment}, lsn = ${formatLsn(mode.startLsn)}`)
+    await assertSameCluster(config.text('pg-path', 1), mode)
+    if (prior !== undefined) {
+      if (prior === mode.startSegment) await switchWal(connection)
+      log.info(`check archive for prior segment ${prior}`)
+      await awaitSegments(context, await archivePlace(context, repo), [prior])
+    }
+    return {
+      ...mode,
+      walSegmentSizeBytes: control.walSegmentSizeBytes,
+      pageSizeBytes: control.blockSizeBytes,
+    }
+  } catch (error) {
+    await mode[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** The files under pg1-path must be those of the server that answered: its checkpoint is on their disk by now. */
+async function assertSameCluster(dataDir: string, mode: BackupMode): Promise<void> {
+  const { control } = await readControlFile(dataDir)
+  const timeline = timelineOf(parseSegmentName(mode.startSegment))
+  if (control.checkpointLsn < mode.startLsn) {
+    throw new AppError(
+      'db-mismatch',
+      `pg_control in '${dataDir}' has checkpoint ${formatLsn(control.checkpointLsn)}, before the backup's start ${formatLsn(mode.startLsn)}`,
+      { hint: 'is pg1-path the data directory of the server at pg1-port, on this host?' },
+    )
+  }
+  if (control.timeline !== timeline) {
+    throw new AppError(
+      'db-mismatch',
+      `pg_control in '${dataDir}' is on timeline ${control.timeline}, the server on ${timeline}`,
+      { hint: 'is pg1-path the data directory of the server at pg1-port, on this host?' },
+    )
+  }
+}
+
+export interface Stopping {
+  readonly running: Running
+  readonly repo: Repo
+  readonly stanza: string
+  /** Every file copied. */
+  readonly manifest: Manifest
+}
+
+/** Leaves backup mode, stores what PostgreSQL gives for it, and waits for the WAL that makes the copy consistent. */
+export async function stop(context: Context, stopping: Stopping): Promise<Manifest> {
+  const { running, manifest } = stopping
+  const { config, log } = context
+  log.info('execute non-exclusive backup stop and wait for all WAL segments to archive')
+  const stopped = await running.stop()
+  log.info(`backup stop archive = ${stopped.stopSegment}, lsn = ${formatLsn(stopped.stopLsn)}`)
+  const ended: Manifest = {
+    ...manifest,
+    archiveStop: stopped.stopSegment,
+    lsnStop: formatLsn(stopped.stopLsn),
+    stopS: stopped.stopS,
+  }
+  const setup = copySetup(context, stopping.repo, { draft: manifest, pageSizeBytes: running.pageSizeBytes })
+  const added: ManifestFile[] = []
+  const labels = [
+    { name: 'pg_data/backup_label', text: stopped.backupLabel },
+    { name: 'pg_data/tablespace_map', text: stopped.tablespaceMap },
+  ]
+  for (const { name, text } of labels) {
+    if (text.trim() === '') continue
+    const source = single(Buffer.from(text, 'latin1'))
+    const file = newFile(ended, name)
+    const key = fileKey(stopping.stanza, file, ended.label, setup.compressType)
+    const copied = await storeSource(stopping.repo.storage, setup, { key, source })
+    log.detail(`wrote '${name}' file returned from backup stop function`)
+    added.push(storedFile(file, copied))
+  }
+  if (config.flag('archive-check')) {
+    added.push(...(await accountForWal(context, stopping, { ended, setup })))
+  }
+  const files = [...ended.files, ...added].toSorted((left, right) => compareBytes(left.name, right.name))
+  return { ...ended, files }
+}
+
+interface Ended {
+  readonly ended: Manifest
+  readonly setup: CopySetup
+}
+
+async function accountForWal(
+  context: Context,
+  { running, repo, stanza }: Stopping,
+  { ended, setup }: Ended,
+): Promise<readonly ManifestFile[]> {
+  const first = parseSegmentName(running.startSegment)
+  const segments = segmentsBetween({
+    startLsn: running.startLsn,
+    stopLsn: parseLsn(ended.lsnStop ?? ''),
+    timeline: timelineOf(first),
+    segmentSizeBytes: running.walSegmentSizeBytes,
+  })
+  context.log.info(`check archive for segment(s) ${segments[0]}:${segments.at(-1)}`)
+  const place = await archivePlace(context, repo)
+  const archived = await awaitSegments(context, place, segments)
+  if (!context.config.flag('archive-copy')) return []
+  const files: ManifestFile[] = []
+  for (const [segment, file] of archived) {
+    const entry = newFile(ended, `pg_data/pg_wal/${segment}`)
+    const key = fileKey(stanza, entry, ended.label, setup.compressType)
+    const copied = await storeSource(repo.storage, setup, { key, source: readArchived(place, file) })
+    assertChecksum(segment, file, copied)
+    files.push(storedFile(entry, copied))
+  }
+  return files
+}
+
+function assertChecksum(segment: SegmentName, file: ArchivedFile, copied: Copied): void {
+  if (file.checksum === copied.checksum) return
+  throw new AppError(
+    'checksum',
+    `archived WAL segment ${segment} has checksum '${copied.checksum}' but its name says '${file.checksum}'`,
+    { hint: 'the repository is damaged; this backup would not be consistent.' },
+  )
+}
+
+/** An entry for a file that backup itself adds: owner and directory mode of the data directory. */
+function newFile(manifest: Manifest, name: string): ManifestFile {
+  const dataDir = manifest.paths.find((path) => path.name === 'pg_data')
+  if (dataDir === undefined) throw new AppError('assert', 'the manifest has no pg_data path')
+  return {
+    name,
+    sizeBytes: 0,
+    timestampS: manifest.stopS,
+    checksum: undefined,
+    checksumPage: undefined,
+    checksumPageErrors: undefined,
+    user: dataDir.user,
+    group: dataDir.group,
+    mode: dataDir.mode & 0o644,
+    reference: undefined,
+    repoSizeBytes: 0,
+    repoChecksum: undefined,
+    bundleId: undefined,
+    bundleOffsetBytes: 0,
+    block: undefined,
+    originalSizeBytes: undefined,
+  }
+}
+
+function storedFile(file: ManifestFile, copied: Copied): ManifestFile {
+  return {
+    ...file,
+    sizeBytes: copied.sizeBytes,
+    checksum: copied.checksum,
+    repoSizeBytes: copied.repoSizeBytes,
+    repoChecksum: copied.repoChecksum,
+  }
+}
+
+/** What the workers, and the files stored here, are compressed and encrypted with. */
+export function copySetup(
+  context: Context,
+  repo: Repo,
+  { draft: manifest, pageSizeBytes }: Pick<BackupPlan, 'draft' | 'pageSizeBytes'>,
+): CopySetup {
+  return {
+    storage: storageSpec(context.config, repo.key),
+    dataDir: context.config.text('pg-path', 1),
+    compressType: manifest.options.compressType,
+    compressLevel: manifest.options.compressLevel ?? 0,
+    cipherPass: manifest.cipherPass?.reveal(),
+    pageSizeBytes,
+    headerCheck: context.config.flag('page-header-check') ? 'on' : 'off',
+  }
+}
