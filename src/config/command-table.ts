@@ -1,0 +1,275 @@
+/** Every command: argv parsing, help, completion and docs/reference come from this table. */
+
+export interface CommandRow {
+  /** One phrase, lower case, for lists of commands. */
+  readonly summary: string
+  /** Paragraphs. */
+  readonly description: readonly string[]
+  readonly examples: readonly { readonly text: string; readonly command: string }[]
+  /** Names of the parameters in order; those in square brackets are optional. */
+  readonly parameters: readonly string[]
+  /** `not-yet`: known from pgBackRest, refused by name. */
+  readonly support: 'works' | 'not-yet'
+  /** Absent: it is pgBackRest's (2.60). */
+  readonly origin?: 'pgsurety'
+  /** Not shown in lists. */
+  readonly internal?: true
+}
+
+export const COMMANDS = {
+  annotate: {
+    summary: 'add, change or remove notes on a backup',
+    description: [
+      'Changes the annotations in backup.info; the manifest keeps those made by backup.',
+    ],
+    examples: [
+      {
+        text: 'Note why a backup was made',
+        command:
+          'pgsurety --stanza=main --set=20260102-030405F --annotation=reason=upgrade annotate',
+      },
+    ],
+    parameters: [],
+    support: 'not-yet',
+  },
+  'archive-get': {
+    summary: 'get a WAL segment from the archive',
+    description: [
+      'PostgreSQL calls this through restore_command during recovery; restore writes that setting.',
+      'Exits with 0 when the segment was copied and with 1 when the archive does not hold it, which PostgreSQL takes for the end of the archive. Any other code is an error.',
+    ],
+    examples: [
+      {
+        text: 'As restore_command in postgresql.auto.conf',
+        command: 'pgsurety --stanza=main archive-get %f "%p"',
+      },
+    ],
+    parameters: ['wal-segment', 'destination'],
+    support: 'works',
+  },
+  'archive-push': {
+    summary: 'push a WAL segment to the archive',
+    description: [
+      'PostgreSQL calls this through archive_command for every segment it has filled. The segment is safe on disk in the repository when the command exits with 0.',
+    ],
+    examples: [
+      {
+        text: 'As archive_command in postgresql.conf',
+        command: 'pgsurety --stanza=main archive-push %p',
+      },
+    ],
+    parameters: ['wal-segment'],
+    support: 'works',
+  },
+  backup: {
+    summary: 'back up a cluster',
+    description: [
+      'Takes a full backup of the running cluster and checks that the WAL it needs is in the archive.',
+      'Without --type pgBackRest makes an incremental backup, or a full one when there is nothing to build on. Only full backups work so far.',
+      'Retention options are accepted, but nothing is removed: expire is not yet supported.',
+    ],
+    examples: [
+      {
+        text: 'Back up now, without waiting for the next checkpoint',
+        command: 'pgsurety --stanza=main --type=full --start-fast backup',
+      },
+      {
+        text: 'Note why the backup was made',
+        command: 'pgsurety --stanza=main --type=full --annotation=reason=upgrade backup',
+      },
+    ],
+    parameters: [],
+    support: 'works',
+  },
+  check: {
+    summary: 'check configuration, cluster and archive',
+    description: [
+      'Connects to the cluster, checks its archive settings, switches WAL and waits for the segment to arrive in the archive.',
+    ],
+    examples: [
+      { text: 'After every change of configuration', command: 'pgsurety --stanza=main check' },
+    ],
+    parameters: [],
+    support: 'works',
+  },
+  completion: {
+    summary: 'print a completion script for a shell',
+    description: ['Prints a script for bash, zsh or fish that completes commands and options.'],
+    examples: [
+      { text: 'In ~/.bashrc', command: 'source <(pgsurety completion bash)' },
+      {
+        text: 'For fish',
+        command: 'pgsurety completion fish > ~/.config/fish/completions/pgsurety.fish',
+      },
+    ],
+    parameters: ['[shell]'],
+    support: 'works',
+    origin: 'pgsurety',
+  },
+  expire: {
+    summary: 'remove backups and WAL past their retention',
+    description: ['Removes backups that retention no longer keeps, and the WAL only they needed.'],
+    examples: [{ text: 'Apply the retention options', command: 'pgsurety --stanza=main expire' }],
+    parameters: [],
+    support: 'not-yet',
+  },
+  help: {
+    summary: 'show help',
+    description: ['Shows help for the program, for a command, or for an option of a command.'],
+    examples: [
+      { text: 'Options of a command', command: 'pgsurety help backup' },
+      { text: 'One option', command: 'pgsurety help backup compress-level' },
+    ],
+    parameters: ['[command]', '[option]'],
+    support: 'works',
+  },
+  info: {
+    summary: 'show the backups and WAL in the repository',
+    description: [
+      'Shows each stanza with its backups and the range of WAL in the archive. The JSON output is the one of pgBackRest, field for field.',
+    ],
+    examples: [
+      { text: 'All stanzas', command: 'pgsurety info' },
+      { text: 'One backup in full', command: 'pgsurety --stanza=main --set=20260102-030405F info' },
+      { text: 'For programs', command: 'pgsurety --stanza=main --output=json info' },
+    ],
+    parameters: [],
+    support: 'works',
+  },
+  manifest: {
+    summary: 'print a backup manifest',
+    description: ['Prints the manifest of a backup.'],
+    examples: [{ text: 'The latest backup', command: 'pgsurety --stanza=main manifest' }],
+    parameters: [],
+    support: 'not-yet',
+    internal: true,
+  },
+  'repo-get': {
+    summary: 'get a file from the repository',
+    description: ['Writes a file of the repository to standard output, decrypted.'],
+    examples: [{ text: 'Read an info file', command: 'pgsurety repo-get backup/main/backup.info' }],
+    parameters: ['file'],
+    support: 'not-yet',
+  },
+  'repo-ls': {
+    summary: 'list files in the repository',
+    description: ['Lists the names below a path of the repository.'],
+    examples: [{ text: 'List the backups', command: 'pgsurety repo-ls backup/main' }],
+    parameters: ['[path]'],
+    support: 'not-yet',
+  },
+  'repo-rm': {
+    summary: 'remove a file or a path from the repository',
+    description: ['Removes a file, or with --recurse a path, from the repository.'],
+    examples: [{ text: 'Remove a file', command: 'pgsurety repo-rm backup/main/file' }],
+    parameters: ['path'],
+    support: 'not-yet',
+    internal: true,
+  },
+  restore: {
+    summary: 'restore a cluster',
+    description: [
+      'Restores the latest backup, or the one --set names, into the data directory, and writes the recovery settings that --type and --target ask for.',
+      'The data directory must be empty, unless --delta or --force is given. With --plan nothing is touched.',
+    ],
+    examples: [
+      {
+        text: 'Restore the latest backup and replay all WAL',
+        command: 'pgsurety --stanza=main restore',
+      },
+      {
+        text: 'See what a restore to a point in time would do',
+        command:
+          "pgsurety --stanza=main --type=time --target='2026-01-02 03:04:05+00' --plan restore",
+      },
+      {
+        text: 'Restore it over the old files, copying only what differs',
+        command:
+          "pgsurety --stanza=main --delta --type=time --target='2026-01-02 03:04:05+00' --target-action=promote restore",
+      },
+    ],
+    parameters: [],
+    support: 'works',
+  },
+  server: {
+    summary: 'serve other hosts over TLS',
+    description: ['Lets other hosts reach the cluster or the repository of this one.'],
+    examples: [{ text: 'Run the server', command: 'pgsurety server' }],
+    parameters: [],
+    support: 'not-yet',
+  },
+  'server-ping': {
+    summary: 'check that a server answers',
+    description: ['Sends one request to the TLS server of a host.'],
+    examples: [{ text: 'Ping a host', command: 'pgsurety server-ping db1' }],
+    parameters: ['[host]'],
+    support: 'not-yet',
+  },
+  'stanza-create': {
+    summary: 'make the repository ready for a cluster',
+    description: [
+      'Writes archive.info and backup.info for the cluster at pg1-path. Decide on encryption first: it cannot be added or removed later.',
+    ],
+    examples: [{ text: 'Once for each cluster', command: 'pgsurety --stanza=main stanza-create' }],
+    parameters: [],
+    support: 'works',
+  },
+  'stanza-delete': {
+    summary: 'remove all backups and WAL of a stanza',
+    description: ['Removes everything a stanza holds in one repository.'],
+    examples: [
+      { text: 'Remove a stanza', command: 'pgsurety --stanza=main --repo=1 stanza-delete' },
+    ],
+    parameters: [],
+    support: 'not-yet',
+  },
+  'stanza-upgrade': {
+    summary: 'tell the repository of a major upgrade of PostgreSQL',
+    description: ['Records the new version and system identifier of an upgraded cluster.'],
+    examples: [{ text: 'After pg_upgrade', command: 'pgsurety --stanza=main stanza-upgrade' }],
+    parameters: [],
+    support: 'not-yet',
+  },
+  start: {
+    summary: 'allow commands to run after stop',
+    description: ['Removes the stop file.'],
+    examples: [{ text: 'For one stanza', command: 'pgsurety --stanza=main start' }],
+    parameters: [],
+    support: 'not-yet',
+  },
+  stop: {
+    summary: 'keep commands from running',
+    description: ['Writes the stop file.'],
+    examples: [{ text: 'For one stanza', command: 'pgsurety --stanza=main stop' }],
+    parameters: [],
+    support: 'not-yet',
+  },
+  verify: {
+    summary: 'verify the contents of the repository',
+    description: ['Reads every backup and all WAL and checks them against their checksums.'],
+    examples: [{ text: 'One stanza', command: 'pgsurety --stanza=main verify' }],
+    parameters: [],
+    support: 'not-yet',
+  },
+  version: {
+    summary: 'show the version',
+    description: ['Shows the version; with --output=num as one number that sorts.'],
+    examples: [{ text: 'For scripts', command: 'pgsurety --output=num version' }],
+    parameters: [],
+    support: 'works',
+  },
+} as const satisfies Readonly<Record<string, CommandRow>>
+
+export type CommandName = keyof typeof COMMANDS
+
+export function isCommandName(name: string): name is CommandName {
+  return Object.hasOwn(COMMANDS, name)
+}
+
+export const COMMAND_NAMES: readonly CommandName[] = Object.keys(COMMANDS).filter(isCommandName)
+
+/** Fewest and most parameters a command takes. */
+export function parameterCount(row: CommandRow): { readonly min: number; readonly max: number } {
+  const min = row.parameters.filter((name) => !name.startsWith('[')).length
+  return { min, max: row.parameters.length }
+}

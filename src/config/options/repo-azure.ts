@@ -1,0 +1,63 @@
+import { REPOSITORY_COMMANDS } from '../command-sets.ts'
+import type { OptionRow } from '../option-row.ts'
+
+export const REPO_AZURE_OPTIONS = {
+  'repo-azure-account': {
+    kind: 'string',
+    summary: 'Account.',
+    group: 'repo',
+    commands: REPOSITORY_COMMANDS,
+    depends: { option: 'repo-type', values: ['azure'] },
+    required: true,
+    secret: true,
+    support: 'not-yet',
+  },
+  'repo-azure-container': {
+    kind: 'string',
+    summary: 'Container.',
+    group: 'repo',
+    commands: REPOSITORY_COMMANDS,
+    depends: { option: 'repo-type', values: ['azure'] },
+    required: true,
+    support: 'not-yet',
+  },
+  'repo-azure-endpoint': {
+    kind: 'string',
+    summary: 'Endpoint.',
+    group: 'repo',
+    commands: REPOSITORY_COMMANDS,
+    default: 'blob.core.windows.net',
+    depends: { option: 'repo-type', values: ['azure'] },
+    secret: true,
+    support: 'not-yet',
+  },
+  'repo-azure-key': {
+    kind: 'string',
+    summary: 'Shared key or SAS token.',
+    group: 'repo',
+    commands: REPOSITORY_COMMANDS,
+    depends: { option: 'repo-azure-key-type', values: ['shared', 'sas'] },
+    secret: true,
+    support: 'not-yet',
+  },
+  'repo-azure-key-type': {
+    kind: 'choice',
+    summary: 'Kind of key.',
+    group: 'repo',
+    commands: REPOSITORY_COMMANDS,
+    default: 'shared',
+    allowed: ['shared', 'sas', 'auto'],
+    depends: { option: 'repo-type', values: ['azure'] },
+    support: 'not-yet',
+  },
+  'repo-azure-uri-style': {
+    kind: 'choice',
+    summary: 'Whether the account is in the host name or in the path.',
+    group: 'repo',
+    commands: REPOSITORY_COMMANDS,
+    default: 'host',
+    allowed: ['host', 'path'],
+    depends: { option: 'repo-type', values: ['azure'] },
+    support: 'not-yet',
+  },
+} as const satisfies Readonly<Record<string, OptionRow>>
