@@ -19,8 +19,8 @@ import { VERSION } from './version.ts'
 export interface Program {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
-  writeOut(text: string): void
-  writeError(text: string): void
+  readonly writeOut: (text: string) => void
+  readonly writeError: (text: string) => void
 }
 
 /** Commands that answer a question: they say nothing about themselves at level info (pgBackRest 2.60). */
@@ -40,7 +40,11 @@ export async function main(program: Program): Promise<number> {
 }
 
 async function runCommand(program: Program, config: Config, clock: Clock): Promise<number> {
-  if (config.command === 'help' || config.command === 'version' || config.command === 'completion') {
+  if (
+    config.command === 'help' ||
+    config.command === 'version' ||
+    config.command === 'completion'
+  ) {
     const { answer } = await import('./answer.ts')
     return answer(program, config)
   }
@@ -119,12 +123,16 @@ function commandLineText(config: Config): string {
 /** Root would own what PostgreSQL's user must read; pgBackRest refuses it since 2.59 (restore excepted). */
 function refuseRoot(config: Config): void {
   if (process.getuid?.() !== 0 || config.flag('allow-root')) return
-  throw new AppError('option-invalid', `the '${config.command}' command must not be run as the root user`, {
-    hint: [
-      "run it as PostgreSQL's user, e.g. 'sudo -u postgres pgsurety …'.",
-      'set the allow-root option to run as root nevertheless.',
-    ],
-  })
+  throw new AppError(
+    'option-invalid',
+    `the '${config.command}' command must not be run as the root user`,
+    {
+      hint: [
+        "run it as PostgreSQL's user, e.g. 'sudo -u postgres pgsurety …'.",
+        'set the allow-root option to run as root nevertheless.',
+      ],
+    },
+  )
 }
 
 function applyPriority(config: Config): void {

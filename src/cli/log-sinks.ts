@@ -64,7 +64,8 @@ function openLogFile(config: Config, level: LogLevel): LogSink | string {
     level,
     timestamps: 'on',
     write: (_level, lines) => {
-      if (!started) appendFileSync(descriptor, '\n-------------------PROCESS START-------------------\n')
+      if (!started)
+        appendFileSync(descriptor, '\n-------------------PROCESS START-------------------\n')
       started = true
       appendFileSync(descriptor, lines)
     },

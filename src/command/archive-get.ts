@@ -103,7 +103,9 @@ async function placesIn(
   const stanza = stanzaOf(context)
   const info = await loadArchiveInfo(repo, stanza)
   const rows = info.history
-    .filter(({ version, systemId }) => version === identity.version && systemId === identity.systemId)
+    .filter(
+      ({ version, systemId }) => version === identity.version && systemId === identity.systemId,
+    )
     .toSorted((left, right) => right.id - left.id)
   if (rows.length === 0) {
     throw new AppError(
@@ -112,7 +114,9 @@ async function placesIn(
       { hint: 'does the stanza belong to this cluster?' },
     )
   }
-  const present = new Set((await repo.storage.list(archivePrefix(stanza))).map((entry) => entry.name))
+  const present = new Set(
+    (await repo.storage.list(archivePrefix(stanza))).map((entry) => entry.name),
+  )
   return rows
     .map((row) => ({
       storage: repo.storage,

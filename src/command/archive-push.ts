@@ -77,12 +77,16 @@ async function locate({ config }: Context): Promise<WalFile> {
   const parameter = config.parameters[0] ?? ''
   if (parameter.startsWith('/')) return { name: basename(parameter), path: parameter }
   if (!config.has('pg-path', 1)) {
-    throw new AppError('option-required', "option 'pg1-path' must be specified when relative wal paths are used", {
-      hint: [
-        'is %f passed to archive-push instead of %p?',
-        'PostgreSQL may pass relative paths even with %p depending on the environment.',
-      ],
-    })
+    throw new AppError(
+      'option-required',
+      "option 'pg1-path' must be specified when relative wal paths are used",
+      {
+        hint: [
+          'is %f passed to archive-push instead of %p?',
+          'PostgreSQL may pass relative paths even with %p depending on the environment.',
+        ],
+      },
+    )
   }
   const dataDir = config.text('pg-path', 1)
   if (process.cwd() !== dataDir) {
@@ -102,9 +106,13 @@ async function realpathOf(path: string): Promise<string> {
   try {
     return await realpath(path)
   } catch (error) {
-    throw new AppError('path-missing', `unable to open pg1-path '${path}': ${errnoOf(error) ?? String(error)}`, {
-      cause: error,
-    })
+    throw new AppError(
+      'path-missing',
+      `unable to open pg1-path '${path}': ${errnoOf(error) ?? String(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 
@@ -142,7 +150,10 @@ async function placeFor(
   const stanza = stanzaOf(context)
   const info = await loadArchiveInfo(repo, stanza)
   const current = currentArchive(info)
-  if (cluster !== undefined && (cluster.version !== current.version || cluster.systemId !== current.systemId)) {
+  if (
+    cluster !== undefined &&
+    (cluster.version !== current.version || cluster.systemId !== current.systemId)
+  ) {
     throw new AppError(
       'archive-mismatch',
       `PostgreSQL version ${cluster.version}, system-id ${cluster.systemId} do not match ` +
@@ -283,7 +294,9 @@ async function pushPlain(context: Context, place: ArchivePlace, file: WalFile): 
     throw new AppError(
       'archive-duplicate',
       `WAL file '${file.name}' already exists in the repo archive with different content`,
-      { hint: 'has another cluster been promoted to the same timeline and archived to this stanza?' },
+      {
+        hint: 'has another cluster been promoted to the same timeline and archived to this stanza?',
+      },
     )
   }
   const filters = place.cipherPass === undefined ? [] : [encryptor(place.cipherPass, 'normal')]
@@ -312,10 +325,16 @@ async function openWal(file: WalFile): ReturnType<typeof open> {
   } catch (error) {
     const errno = errnoOf(error)
     throw errno === 'ENOENT'
-      ? new AppError('file-missing', `unable to open missing file '${file.path}' for read`, { cause: error })
-      : new AppError('file-open', `unable to open file '${file.path}' for read: ${errno ?? String(error)}`, {
+      ? new AppError('file-missing', `unable to open missing file '${file.path}' for read`, {
           cause: error,
         })
+      : new AppError(
+          'file-open',
+          `unable to open file '${file.path}' for read: ${errno ?? String(error)}`,
+          {
+            cause: error,
+          },
+        )
   }
 }
 

@@ -32,7 +32,10 @@ export interface ArchivePlace {
 }
 
 /** Every stored version of a segment (or of `<segment>.partial`); more than one with different checksums is damage. */
-export async function findSegment(place: ArchivePlace, file: string): Promise<readonly ArchivedFile[]> {
+export async function findSegment(
+  place: ArchivePlace,
+  file: string,
+): Promise<readonly ArchivedFile[]> {
   const prefix = `${archivePrefix(place.stanza, place.archiveId)}/${file.slice(0, 16)}`
   const partial = file.endsWith('.partial')
   const segment = file.slice(0, 24)
@@ -51,7 +54,10 @@ export async function findSegment(place: ArchivePlace, file: string): Promise<re
 }
 
 /** A `.history` or `.backup` file by its exact name, or undefined. */
-export async function findPlainFile(place: ArchivePlace, file: string): Promise<ArchivedFile | undefined> {
+export async function findPlainFile(
+  place: ArchivePlace,
+  file: string,
+): Promise<ArchivedFile | undefined> {
   const key = archiveKey(place, file, undefined, 'none')
   const entry = await place.storage.stat(key)
   return entry === undefined ? undefined : { key, checksum: undefined, compressType: 'none' }
@@ -96,7 +102,10 @@ export function theOnly(file: string, found: readonly ArchivedFile[]): ArchivedF
 }
 
 /** Names of every complete segment stored for one archive id, ascending. */
-export async function listSegments(place: ArchivePlace, fromSegment: string): Promise<readonly SegmentName[]> {
+export async function listSegments(
+  place: ArchivePlace,
+  fromSegment: string,
+): Promise<readonly SegmentName[]> {
   const root = archivePrefix(place.stanza, place.archiveId)
   const segments: SegmentName[] = []
   for (const directory of await place.storage.list(root)) {
@@ -117,7 +126,11 @@ export async function loadHistories(place: ArchivePlace): Promise<ReadonlyMap<nu
   const histories = new Map<number, string>()
   for (const entry of await place.storage.list(root)) {
     if (entry.kind !== 'object' || !/^[0-9A-F]{8}\.history$/.test(entry.name)) continue
-    const file: ArchivedFile = { key: `${root}/${entry.name}`, checksum: undefined, compressType: 'none' }
+    const file: ArchivedFile = {
+      key: `${root}/${entry.name}`,
+      checksum: undefined,
+      compressType: 'none',
+    }
     let text = ''
     for await (const chunk of readArchived(place, file)) text += chunk.toString('latin1')
     histories.set(Number.parseInt(entry.name.slice(0, 8), 16), text)

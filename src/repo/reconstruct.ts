@@ -19,10 +19,16 @@ export interface Reconstructed {
 /** Labels of every backup directory of the stanza, finished or not, ascending. */
 export async function listBackupLabels(repo: Repo, stanza: string): Promise<readonly string[]> {
   const entries = await repo.storage.list(backupPrefix(stanza))
-  return entries.filter((entry) => entry.kind === 'prefix' && isLabel(entry.name)).map(({ name }) => name)
+  return entries
+    .filter((entry) => entry.kind === 'prefix' && isLabel(entry.name))
+    .map(({ name }) => name)
 }
 
-export async function reconstruct(repo: Repo, stanza: string, info: BackupInfo): Promise<Reconstructed> {
+export async function reconstruct(
+  repo: Repo,
+  stanza: string,
+  info: BackupInfo,
+): Promise<Reconstructed> {
   const finished: string[] = []
   for (const label of await listBackupLabels(repo, stanza)) {
     if ((await repo.storage.stat(manifestKey(stanza, label))) !== undefined) finished.push(label)
@@ -63,7 +69,10 @@ function keepExisting(
       continue
     }
     gone.add(backup.label)
-    const because = lost === backup.label ? 'its backup.manifest is missing' : `it needs backup '${lost}', which is gone`
+    const because =
+      lost === backup.label
+        ? 'its backup.manifest is missing'
+        : `it needs backup '${lost}', which is gone`
     warnings.push(`backup '${backup.label}' removed from backup.info: ${because}`)
   }
   return kept
@@ -76,7 +85,8 @@ function whyForeign(
   listed: ReadonlySet<string>,
 ): string | undefined {
   const row = info.history.find(
-    ({ id, systemId, version }) => id === db.historyId && systemId === db.systemId && version === db.version,
+    ({ id, systemId, version }) =>
+      id === db.historyId && systemId === db.systemId && version === db.version,
   )
   if (row === undefined) return 'it was made from another cluster or version'
   if (entry.prior !== undefined && !listed.has(entry.prior)) {

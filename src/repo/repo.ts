@@ -41,7 +41,10 @@ export function storageSpec(config: Config, key: number): StorageSpec {
 }
 
 /** The configured repositories in key order, or only the one that `--repo` names. Nothing is read yet. */
-export function openRepos(config: Config, open: OpenStorage = openConfiguredStorage): readonly Repo[] {
+export function openRepos(
+  config: Config,
+  open: OpenStorage = openConfiguredStorage,
+): readonly Repo[] {
   const only = config.has('repo') ? config.integer('repo') : undefined
   const keys = config.indexes('repo').filter((key) => only === undefined || key === only)
   if (keys.length === 0) {
@@ -52,22 +55,33 @@ export function openRepos(config: Config, open: OpenStorage = openConfiguredStor
   return keys.map((key) => ({
     key,
     storage: open(config, key),
-    cipherPass: config.text('repo-cipher-type', key) === 'none' ? undefined : config.secret('repo-cipher-pass', key),
+    cipherPass:
+      config.text('repo-cipher-type', key) === 'none'
+        ? undefined
+        : config.secret('repo-cipher-pass', key),
   }))
 }
 
 /** One object, decrypted. Errors name the object; `pass` undefined means it is not encrypted. */
-export async function readObject(storage: Storage, key: string, pass: Secret | undefined): Promise<Buffer> {
+export async function readObject(
+  storage: Storage,
+  key: string,
+  pass: Secret | undefined,
+): Promise<Buffer> {
   const filters = pass === undefined ? [] : [decryptor(pass, 'normal')]
   try {
     return await collect(through(storage.get(key), ...filters), INFO_BYTES_MAX)
   } catch (error) {
     const failed = asAppError(error)
     if (failed.kind !== 'crypto') throw failed
-    throw new AppError('crypto', `unable to decrypt '${storage.location}/${key}': ${failed.message}`, {
-      hint: failed.hints,
-      cause: error,
-    })
+    throw new AppError(
+      'crypto',
+      `unable to decrypt '${storage.location}/${key}': ${failed.message}`,
+      {
+        hint: failed.hints,
+        cause: error,
+      },
+    )
   }
 }
 
@@ -145,7 +159,11 @@ export async function loadArchiveInfo(repo: Repo, stanza: string): Promise<Archi
   )
 }
 
-export async function saveArchiveInfo(repo: Repo, stanza: string, info: ArchiveInfo): Promise<void> {
+export async function saveArchiveInfo(
+  repo: Repo,
+  stanza: string,
+  info: ArchiveInfo,
+): Promise<void> {
   await saveWithCopy(repo, archiveInfoKey(stanza), renderArchiveInfo(info), repo.cipherPass)
 }
 
@@ -177,7 +195,9 @@ export async function loadManifest(
     throw new AppError(
       'format',
       `requested backup '${label}' and manifest label '${manifest.label}' do not match`,
-      { hint: 'this indicates some sort of corruption (at the very least paths have been renamed)' },
+      {
+        hint: 'this indicates some sort of corruption (at the very least paths have been renamed)',
+      },
     )
   }
   return manifest

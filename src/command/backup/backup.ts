@@ -56,7 +56,13 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Manifest
   await using running = await start(context, primary, repo)
   const plan = await plannedBackup(context, { primary, running, completion })
   await saveDraft(completion, plan.draft)
-  const copied = await copyFiles({ context, repo, plan, lock, ping: () => primary.connection.ping() })
+  const copied = await copyFiles({
+    context,
+    repo,
+    plan,
+    lock,
+    ping: () => primary.connection.ping(),
+  })
   const finished = await stop(context, { running, repo, stanza, manifest: copied })
   await complete(completion, finished)
   return finished
@@ -66,7 +72,8 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Manifest
 function chooseRepo(context: Context): Repo {
   const [repo, ...others] = openRepos(context.config, context.openStorage)
   if (repo === undefined) throw new AppError('assert', 'no repository is configured')
-  if (others.length > 0) context.log.info(`repo option not specified, defaulting to repo${repo.key}`)
+  if (others.length > 0)
+    context.log.info(`repo option not specified, defaulting to repo${repo.key}`)
   return repo
 }
 
@@ -143,8 +150,15 @@ async function nextSecond(context: Context, nowMs: () => Promise<number>): Promi
   return Math.floor(now / SECOND_MS) + 1
 }
 
-async function newLabel(context: Context, { repo, stanza }: Completion, startS: number): Promise<string> {
-  const existing = [...(await listBackupLabels(repo, stanza)), ...(await newestHistoryLabels(repo, stanza))]
+async function newLabel(
+  context: Context,
+  { repo, stanza }: Completion,
+  startS: number,
+): Promise<string> {
+  const existing = [
+    ...(await listBackupLabels(repo, stanza)),
+    ...(await newestHistoryLabels(repo, stanza)),
+  ]
   const { label, notBeforeMs } = planLabel({ kind: 'full', startMs: startS * SECOND_MS, existing })
   const earlyMs = notBeforeMs - context.clock.nowMs()
   if (earlyMs > 0) await context.clock.sleep(earlyMs, context.signal)

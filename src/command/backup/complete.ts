@@ -35,7 +35,10 @@ export interface Completion {
 }
 
 /** Saves the unfinished manifest: what a later run sees of a backup that was interrupted. */
-export async function saveDraft({ repo, stanza, info }: Completion, manifest: Manifest): Promise<void> {
+export async function saveDraft(
+  { repo, stanza, info }: Completion,
+  manifest: Manifest,
+): Promise<void> {
   const key = copyKeyOf(manifestKey(stanza, manifest.label))
   await writeObject(repo.storage, key, renderManifest(manifest), info.cipherPass)
 }

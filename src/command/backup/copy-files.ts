@@ -61,14 +61,17 @@ function settle(
   { job, result }: Settled,
 ): ManifestFile | undefined {
   const draft = drafts.get(job.name)
-  if (draft === undefined) throw new AppError('assert', `a worker answered for unknown file '${job.name}'`)
+  if (draft === undefined)
+    throw new AppError('assert', `a worker answered for unknown file '${job.name}'`)
   const file = copiedFile(draft, result)
   const shown = toHumanText(job.diskPath)
   if (file === undefined) {
     log.detail(`skip file removed by database ${shown}`)
     return undefined
   }
-  log.detail(`backup file ${shown} (${formatSize(file.sizeBytes)}) checksum ${file.checksum ?? '-'}`)
+  log.detail(
+    `backup file ${shown} (${formatSize(file.sizeBytes)}) checksum ${file.checksum ?? '-'}`,
+  )
   if (file.checksumPage === false) log.warn(badPagesText(shown, file))
   return file
 }
@@ -77,6 +80,8 @@ function badPagesText(path: string, file: ManifestFile): string {
   if (file.checksumPageErrors === undefined) {
     return `page misalignment in file ${path}: file size ${file.sizeBytes} is not divisible by page size 8192`
   }
-  const pages = file.checksumPageErrors.map((range) => (typeof range === 'number' ? `${range}` : `${range[0]}-${range[1]}`))
+  const pages = file.checksumPageErrors.map((range) =>
+    typeof range === 'number' ? `${range}` : `${range[0]}-${range[1]}`,
+  )
   return `invalid page checksums found in file ${path} at pages ${pages.join(', ')}`
 }

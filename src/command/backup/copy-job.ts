@@ -153,14 +153,19 @@ function openClusterFile(job: CopyJob): number | undefined {
     throw new AppError(
       'file-open',
       `unable to open file '${toHumanText(job.diskPath)}' for read: ${errno ?? String(error)}`,
-      { hint: 'backup must run as the user that owns the cluster, or one that may read its files.', cause: error },
+      {
+        hint: 'backup must run as the user that owns the cluster, or one that may read its files.',
+        cause: error,
+      },
     )
   }
 }
 
 async function* readFile(file: number, job: CopyJob): ByteSource {
   const limit = job.extent === 'exact' ? job.sizeBytes : Number.MAX_SAFE_INTEGER
-  const buffer = Buffer.allocUnsafeSlow(Math.max(1, Math.min(READ_BYTES, job.extent === 'exact' ? limit : READ_BYTES)))
+  const buffer = Buffer.allocUnsafeSlow(
+    Math.max(1, Math.min(READ_BYTES, job.extent === 'exact' ? limit : READ_BYTES)),
+  )
   let done = 0
   while (done < limit) {
     const wanted = Math.min(buffer.length, limit - done)
@@ -213,7 +218,9 @@ function isCopySetup(value: unknown): value is CopySetup {
 }
 
 function isCopyJob(value: unknown): value is CopyJob {
-  return isRecord(value) && typeof value['key'] === 'string' && typeof value['diskPath'] === 'string'
+  return (
+    isRecord(value) && typeof value['key'] === 'string' && typeof value['diskPath'] === 'string'
+  )
 }
 
 /** For the pool: proves that what a thread answered is a CopyResult. */
@@ -224,5 +231,8 @@ export function parseCopyResult(value: unknown): CopyResult {
 
 function isCopyResult(value: unknown): value is CopyResult {
   if (!isRecord(value)) return false
-  return value['outcome'] === 'gone' || (value['outcome'] === 'copied' && typeof value['checksum'] === 'string')
+  return (
+    value['outcome'] === 'gone' ||
+    (value['outcome'] === 'copied' && typeof value['checksum'] === 'string')
+  )
 }

@@ -28,7 +28,9 @@ function checksumPages(config: Config, control: ControlFile, log: Log): boolean 
   const clusterHas = control.dataChecksumVersion !== 0
   if (!config.has('checksum-page')) return clusterHas
   if (config.flag('checksum-page') && !clusterHas) {
-    log.warn('checksum-page option set to true but checksums are not enabled on the cluster, resetting to false')
+    log.warn(
+      'checksum-page option set to true but checksums are not enabled on the cluster, resetting to false',
+    )
     return false
   }
   return config.flag('checksum-page')

@@ -37,7 +37,13 @@ test('consecutive bad pages become ranges', () => {
 
 test('a copied file carries what was stored', () => {
   const file = copiedFile(draft, copied)
-  assert.deepEqual(file, { ...draft, checksum: 'aa', repoSizeBytes: 100, repoChecksum: 'bb', checksumPage: true })
+  assert.deepEqual(file, {
+    ...draft,
+    checksum: 'aa',
+    repoSizeBytes: 100,
+    repoChecksum: 'bb',
+    checksumPage: true,
+  })
 })
 
 test('a file that changed size keeps both sizes', () => {
@@ -53,7 +59,10 @@ test('bad pages are listed, a misaligned file is marked without a list', () => {
 })
 
 test('an empty file has no checksum, an unchecked one no page verdict', () => {
-  const empty = copiedFile({ ...draft, sizeBytes: 0 }, { ...copied, sizeBytes: 0, pages: undefined })
+  const empty = copiedFile(
+    { ...draft, sizeBytes: 0 },
+    { ...copied, sizeBytes: 0, pages: undefined },
+  )
   assert.deepEqual([empty?.checksum, empty?.checksumPage], [undefined, undefined])
 })
 

@@ -2,7 +2,12 @@
 import { compareBytes } from '../../base/text.ts'
 import { GIB } from '../../base/units.ts'
 import type { BackupHistory } from '../../format/backup-info.ts'
-import type { Manifest, ManifestDatabase, ManifestFile, ManifestOptions } from '../../format/manifest.ts'
+import type {
+  Manifest,
+  ManifestDatabase,
+  ManifestFile,
+  ManifestOptions,
+} from '../../format/manifest.ts'
 import { fileKey } from '../../format/repo-path.ts'
 import type { Secret } from '../../base/secret.ts'
 import type { ControlFile } from '../../postgres/control-file.ts'
@@ -41,7 +46,9 @@ const CONTROL_NAME = 'pg_data/global/pg_control'
 const CONTROL_STORED_BYTES = 8192
 
 export function planBackup(facts: BackupFacts): BackupPlan {
-  const files = facts.listing.files.map(draftFile).toSorted((left, right) => compareBytes(left.name, right.name))
+  const files = facts.listing.files
+    .map(draftFile)
+    .toSorted((left, right) => compareBytes(left.name, right.name))
   const draft: Manifest = {
     label: facts.label,
     kind: 'full',
@@ -76,7 +83,9 @@ export function planBackup(facts: BackupFacts): BackupPlan {
   const diskPaths = new Map(facts.listing.files.map(({ name, diskPath }) => [name, diskPath]))
   const jobs = files
     .map((file) => jobOf(facts, draft, { file, diskPath: diskPaths.get(file.name) ?? '' }))
-    .toSorted((left, right) => right.sizeBytes - left.sizeBytes || compareBytes(left.name, right.name))
+    .toSorted(
+      (left, right) => right.sizeBytes - left.sizeBytes || compareBytes(left.name, right.name),
+    )
   return {
     draft,
     jobs,
@@ -138,12 +147,16 @@ export function copiedFile(draft: ManifestFile, result: CopyResult): ManifestFil
     repoChecksum: result.repoChecksum,
     checksumPage: pages === undefined ? undefined : pages.bad.length === 0 && !pages.misaligned,
     checksumPageErrors:
-      pages === undefined || pages.misaligned || pages.bad.length === 0 ? undefined : pageRanges(pages.bad),
+      pages === undefined || pages.misaligned || pages.bad.length === 0
+        ? undefined
+        : pageRanges(pages.bad),
   }
 }
 
 /** `[1,2,3,7]` as `[[1,3],7]`: consecutive page numbers become ranges. `pages` ascends. */
-export function pageRanges(pages: readonly number[]): readonly (number | readonly [number, number])[] {
+export function pageRanges(
+  pages: readonly number[],
+): readonly (number | readonly [number, number])[] {
   const ranges: { first: number; last: number }[] = []
   for (const page of pages) {
     const open = ranges.at(-1)

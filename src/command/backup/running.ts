@@ -112,7 +112,10 @@ export async function stop(context: Context, stopping: Stopping): Promise<Manife
     lsnStop: formatLsn(stopped.stopLsn),
     stopS: stopped.stopS,
   }
-  const setup = copySetup(context, stopping.repo, { draft: manifest, pageSizeBytes: running.pageSizeBytes })
+  const setup = copySetup(context, stopping.repo, {
+    draft: manifest,
+    pageSizeBytes: running.pageSizeBytes,
+  })
   const added: ManifestFile[] = []
   const labels = [
     { name: 'pg_data/backup_label', text: stopped.backupLabel },
@@ -130,7 +133,9 @@ export async function stop(context: Context, stopping: Stopping): Promise<Manife
   if (config.flag('archive-check')) {
     added.push(...(await accountForWal(context, stopping, { ended, setup })))
   }
-  const files = [...ended.files, ...added].toSorted((left, right) => compareBytes(left.name, right.name))
+  const files = [...ended.files, ...added].toSorted((left, right) =>
+    compareBytes(left.name, right.name),
+  )
   return { ...ended, files }
 }
 
@@ -159,7 +164,10 @@ async function accountForWal(
   for (const [segment, file] of archived) {
     const entry = newFile(ended, `pg_data/pg_wal/${segment}`)
     const key = fileKey(stanza, entry, ended.label, setup.compressType)
-    const copied = await storeSource(repo.storage, setup, { key, source: readArchived(place, file) })
+    const copied = await storeSource(repo.storage, setup, {
+      key,
+      source: readArchived(place, file),
+    })
     assertChecksum(segment, file, copied)
     files.push(storedFile(entry, copied))
   }

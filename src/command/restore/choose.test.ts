@@ -53,6 +53,8 @@ const atSecond = (second: number, us = 0n): { kind: 'time'; us: bigint } => ({
   us: BigInt(second) * 1_000_000n + us,
 })
 
+const refused = (error: unknown): boolean => isErrorKind(error, 'backup-set-invalid')
+
 test('without a target the newest backup is restored', () => {
   assert.equal(chooseBackup(info, { kind: 'newest' })?.backup, late)
 })
@@ -80,7 +82,6 @@ test('--set takes exactly that backup', () => {
 })
 
 test('a target before the end of the chosen backup is refused', () => {
-  const refused = (error: unknown): boolean => isErrorKind(error, 'backup-set-invalid')
   assert.throws(() => {
     assertTargetAfter(late, atSecond(20))
   }, refused)

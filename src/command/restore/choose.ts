@@ -52,7 +52,11 @@ export function assertTargetAfter(backup: BackupEntry, target: ChoiceTarget): vo
       { hint: 'leave --set out to have the right backup chosen, or give a later --target.' },
     )
   }
-  if (target.kind === 'lsn' && backup.lsnStop !== undefined && parseLsn(backup.lsnStop) > target.lsn) {
+  if (
+    target.kind === 'lsn' &&
+    backup.lsnStop !== undefined &&
+    parseLsn(backup.lsnStop) > target.lsn
+  ) {
     throw new AppError(
       'backup-set-invalid',
       `backup '${backup.label}' ended at LSN ${backup.lsnStop}, after the target LSN ${formatLsn(target.lsn)}`,
@@ -83,7 +87,10 @@ export function noBackup(target: ChoiceTarget, all: readonly BackupEntry[]): App
         { hint: have },
       )
     case 'set': {
-      const near = nearestName(target.label, all.map(({ label }) => label))
+      const near = nearestName(
+        target.label,
+        all.map(({ label }) => label),
+      )
       return new AppError('backup-set-invalid', `backup set ${target.label} is not valid`, {
         hint: near === undefined ? have : [`did you mean '${near}'?`, have],
       })

@@ -8,11 +8,21 @@ const expected = {
   links: new Map([['pg_data/pg_wal', '/wal']]),
   spared: new Set(['pg_data/backup.manifest']),
 }
-const file = (name: string): Parameters<typeof decide>[1] => ({ name, kind: 'file', destination: undefined })
+const file = (name: string): Parameters<typeof decide>[1] => ({
+  name,
+  kind: 'file',
+  destination: undefined,
+})
 const directory = (name: string): Parameters<typeof decide>[1] => ({
   name,
   kind: 'directory',
   destination: undefined,
+})
+
+const link = (destination: string): Parameters<typeof decide>[1] => ({
+  name: 'pg_data/pg_wal',
+  kind: 'link',
+  destination,
 })
 
 test('files of the backup stay, others go', () => {
@@ -29,16 +39,17 @@ test('directories of the backup are entered, others go whole', () => {
 test('what has the right name but another kind goes', () => {
   assert.equal(decide(expected, directory('pg_data/PG_VERSION')), 'remove')
   assert.equal(decide(expected, file('pg_data/base')), 'remove')
-  assert.equal(decide(expected, { name: 'pg_data/base', kind: 'special', destination: undefined }), 'remove')
-  assert.equal(decide(expected, { name: 'pg_data/base', kind: 'link', destination: '/elsewhere' }), 'remove')
+  assert.equal(
+    decide(expected, { name: 'pg_data/base', kind: 'special', destination: undefined }),
+    'remove',
+  )
+  assert.equal(
+    decide(expected, { name: 'pg_data/base', kind: 'link', destination: '/elsewhere' }),
+    'remove',
+  )
 })
 
 test('a link stays only when it points where the backup says', () => {
-  const link = (destination: string): Parameters<typeof decide>[1] => ({
-    name: 'pg_data/pg_wal',
-    kind: 'link',
-    destination,
-  })
   assert.equal(decide(expected, link('/wal')), 'keep')
   assert.equal(decide(expected, link('/other')), 'remove')
   assert.equal(decide(expected, directory('pg_data/pg_wal')), 'remove')

@@ -24,21 +24,33 @@ interface Expected {
 }
 
 /** Names that a restore with `--type=preserve` leaves to the cluster. */
-export const PRESERVED_NAMES = ['postgresql.auto.conf', 'recovery.signal', 'standby.signal'] as const
+export const PRESERVED_NAMES = [
+  'postgresql.auto.conf',
+  'recovery.signal',
+  'standby.signal',
+] as const
 
 export function expectedOf(manifest: Manifest, type: string): Expected {
   return {
     files: new Set(manifest.files.map(({ name }) => name)),
     paths: new Set(manifest.paths.map(({ name }) => name)),
     links: new Map(manifest.links.map(({ name, destination }) => [name, destination])),
-    spared: new Set([MARKER_NAME, ...(type === 'preserve' ? PRESERVED_NAMES : [])].map((name) => `pg_data/${name}`)),
+    spared: new Set(
+      [MARKER_NAME, ...(type === 'preserve' ? PRESERVED_NAMES : [])].map(
+        (name) => `pg_data/${name}`,
+      ),
+    ),
   }
 }
 
 /** `keep`, `remove`, or `enter` (a directory that stays). Pure: decides about one entry by its manifest name. */
 export function decide(
   expected: Expected,
-  entry: { readonly name: string; readonly kind: EntryKind; readonly destination: string | undefined },
+  entry: {
+    readonly name: string
+    readonly kind: EntryKind
+    readonly destination: string | undefined
+  },
 ): 'keep' | 'remove' | 'enter' {
   const { name, kind } = entry
   if (expected.spared.has(name)) return 'keep'
@@ -53,7 +65,8 @@ export function decide(
 export async function findRemovals(manifest: Manifest, type: string): Promise<readonly Removal[]> {
   const expected = expectedOf(manifest, type)
   const removals: Removal[] = []
-  for (const { name, path } of directoriesOf(manifest)) await scan({ expected, removals }, name, path)
+  for (const { name, path } of directoriesOf(manifest))
+    await scan({ expected, removals }, name, path)
   return removals
 }
 
@@ -102,9 +115,13 @@ export async function listDirectory(path: string): Promise<readonly string[]> {
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === 'ENOENT') return []
-    throw new AppError('path-open', `unable to list '${toHumanText(path)}': ${errno ?? String(error)}`, {
-      cause: error,
-    })
+    throw new AppError(
+      'path-open',
+      `unable to list '${toHumanText(path)}': ${errno ?? String(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 
@@ -127,9 +144,13 @@ export async function remove(removals: readonly Removal[]): Promise<void> {
       else await unlink(toBytes(path))
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') continue
-      throw new AppError('file-remove', `unable to remove '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`, {
-        cause: error,
-      })
+      throw new AppError(
+        'file-remove',
+        `unable to remove '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`,
+        {
+          cause: error,
+        },
+      )
     }
   }
 }

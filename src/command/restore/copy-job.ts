@@ -58,7 +58,10 @@ export interface PlaceResult {
 const READ_BYTES = MIB
 
 /** The job function for one open storage. */
-export function placeJobs(storage: Storage, setup: PlaceSetup): (job: PlaceJob) => Promise<PlaceResult> {
+export function placeJobs(
+  storage: Storage,
+  setup: PlaceSetup,
+): (job: PlaceJob) => Promise<PlaceResult> {
   return async (job) => {
     if (job.existing === 'keep-if-identical' && isIdentical(job)) {
       using file = openTarget(job, 'r+')
@@ -108,7 +111,9 @@ async function fill({ storage, setup, job, descriptor }: Filling): Promise<void>
     'checksum',
     `error restoring '${toHumanText(job.diskPath)}': actual checksum '${checksum}' (${content.sizeBytes} bytes) ` +
       `does not match expected checksum '${job.checksum}' (${job.sizeBytes} bytes)`,
-    { hint: `the stored file '${storage.location}/${job.key}' is damaged; restore from another backup with --set.` },
+    {
+      hint: `the stored file '${storage.location}/${job.key}' is damaged; restore from another backup with --set.`,
+    },
   )
 }
 
@@ -181,7 +186,9 @@ function isPlaceSetup(value: unknown): value is PlaceSetup {
 }
 
 function isPlaceJob(value: unknown): value is PlaceJob {
-  return isRecord(value) && typeof value['key'] === 'string' && typeof value['diskPath'] === 'string'
+  return (
+    isRecord(value) && typeof value['key'] === 'string' && typeof value['diskPath'] === 'string'
+  )
 }
 
 /** For the pool: proves that what a thread answered is a PlaceResult. */

@@ -35,15 +35,26 @@ export async function inspectDestination(dataDir: string): Promise<Destination> 
     }
   }
   const marker = names.includes(MARKER_NAME)
-  const control = await controlOf(dataDir)
-  const untouched = control === undefined || control.checkpointLsn === RESTORED_CHECKPOINT_LSN
   return {
     dataDir,
     content: names.includes('PG_VERSION') || marker ? 'cluster' : 'other',
     postmasterPid: await postmasterPid(dataDir, names),
-    systemId: control?.systemId ?? (marker ? await systemIdOfMarker(dataDir) : undefined),
-    unfinished: marker && untouched ? 'yes' : 'no',
+    ...(await clusterIn(dataDir, marker ? 'unfinished' : 'finished')),
     standbySignal: names.includes('standby.signal') ? 'yes' : 'no',
+  }
+}
+
+/** Whose files they are, and whether an earlier restore may simply go on with them. */
+async function clusterIn(
+  dataDir: string,
+  marked: 'unfinished' | 'finished',
+): Promise<Pick<Destination, 'systemId' | 'unfinished'>> {
+  const control = await controlOf(dataDir)
+  if (marked === 'finished') return { systemId: control?.systemId, unfinished: 'no' }
+  const untouched = control === undefined || control.checkpointLsn === RESTORED_CHECKPOINT_LSN
+  return {
+    systemId: control?.systemId ?? (await systemIdOfMarker(dataDir)),
+    unfinished: untouched ? 'yes' : 'no',
   }
 }
 
@@ -68,7 +79,8 @@ async function controlOf(
     return control
   } catch (error) {
     // Damaged or from an unknown version: there may be a good reason to restore over it, but nothing to compare.
-    if (isErrorKind(error, 'file-missing', 'checksum', 'format', 'version-not-supported')) return undefined
+    if (isErrorKind(error, 'file-missing', 'checksum', 'format', 'version-not-supported'))
+      return undefined
     throw error
   }
 }
@@ -83,7 +95,10 @@ async function systemIdOfMarker(dataDir: string): Promise<bigint | undefined> {
   }
 }
 
-async function postmasterPid(dataDir: string, names: readonly string[]): Promise<string | undefined> {
+async function postmasterPid(
+  dataDir: string,
+  names: readonly string[],
+): Promise<string | undefined> {
   if (!names.includes('postmaster.pid')) return undefined
   const text = await readFile(`${dataDir}/postmaster.pid`, 'utf8')
   return text.split('\n')[0] ?? ''
@@ -102,7 +117,10 @@ export function assertNotRunning({ dataDir, postmasterPid: pid }: Destination): 
 }
 
 /** Another cluster's directory is never a target, whatever options were given. */
-export function assertSameCluster({ dataDir, systemId }: Destination, backupSystemId: bigint): void {
+export function assertSameCluster(
+  { dataDir, systemId }: Destination,
+  backupSystemId: bigint,
+): void {
   if (systemId === undefined || systemId === backupSystemId) return
   throw new AppError(
     'db-mismatch',
@@ -121,11 +139,18 @@ export async function assertOurs(directory: string): Promise<void> {
   const found = await stat(directory)
   const uid = process.getuid?.() ?? 0
   if (uid !== 0 && found.uid !== uid) {
-    throw new AppError('path-open', `unable to restore to path '${directory}' not owned by current user`, {
-      hint: 'run restore as the owner of the directory.',
-    })
+    throw new AppError(
+      'path-open',
+      `unable to restore to path '${directory}' not owned by current user`,
+      {
+        hint: 'run restore as the owner of the directory.',
+      },
+    )
   }
   if ((found.mode & 0o700) !== 0o700) {
-    throw new AppError('path-open', `unable to restore to path '${directory}' without rwx permissions`)
+    throw new AppError(
+      'path-open',
+      `unable to restore to path '${directory}' without rwx permissions`,
+    )
   }
 }

@@ -7,7 +7,12 @@ import { errnoOf } from '../../base/error.ts'
 import { toBytes } from '../../base/text.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import { withInvalidCheckpoint } from '../../postgres/control-file.ts'
-import { editAutoConf, type RecoverySetting, type RestoreType, signalFile } from '../../postgres/recovery.ts'
+import {
+  editAutoConf,
+  type RecoverySetting,
+  type RestoreType,
+  signalFile,
+} from '../../postgres/recovery.ts'
 import { MARKER_NAME } from './destination.ts'
 import { dataDirOf } from './mapping.ts'
 import { syncDirectory, syncTree } from './place.ts'
@@ -58,7 +63,11 @@ async function writeAutoConf(
 }
 
 /** A small file in the data directory: its owner, its mode without execution, on disk when this resolves. */
-export async function writeLikeDataDir(dataDir: string, name: string, content: Buffer): Promise<void> {
+export async function writeLikeDataDir(
+  dataDir: string,
+  name: string,
+  content: Buffer,
+): Promise<void> {
   const owner = await stat(toBytes(dataDir))
   const path = toBytes(`${dataDir}/${name}`)
   const partial = toBytes(`${dataDir}/${name}.pgbackrest.tmp`)

@@ -35,7 +35,8 @@ export function mapManifest(manifest: Manifest, options: MappingOptions): Mapped
 function moveTargets(manifest: Manifest, options: MappingOptions, remaps: string[]): Manifest {
   const destinations = tablespaceDestinations(manifest, options)
   const targets = manifest.targets.map((target): ManifestTarget => {
-    const path = target.name === 'pg_data' ? toByteString(options.dataDir) : destinations.get(target.name)
+    const path =
+      target.name === 'pg_data' ? toByteString(options.dataDir) : destinations.get(target.name)
     if (path === undefined || path === target.path) return target
     remaps.push(
       target.name === 'pg_data'
@@ -52,31 +53,47 @@ function moveTargets(manifest: Manifest, options: MappingOptions, remaps: string
 }
 
 /** Target name of every tablespace that moves → its new directory (byte string). */
-function tablespaceDestinations(manifest: Manifest, options: MappingOptions): ReadonlyMap<string, string> {
+function tablespaceDestinations(
+  manifest: Manifest,
+  options: MappingOptions,
+): ReadonlyMap<string, string> {
   const destinations = new Map<string, string>()
-  const used = new Set<string>()
+  const known = new Set<string>()
   for (const target of manifest.targets) {
     if (target.kind !== 'link' || target.tablespaceId === undefined) continue
-    const name = target.tablespaceName ?? ''
-    const oid = String(target.tablespaceId)
-    const byName = options.tablespaceMap.get(name)
-    const byOid = options.tablespaceMap.get(oid)
-    if (byName !== undefined && byOid !== undefined && byName !== byOid) {
-      throw new AppError('tablespace-map', `tablespace remapped by name '${name}' and id ${oid} with different paths`)
-    }
-    used.add(name).add(oid)
-    const all = options.tablespaceMapAll === undefined ? undefined : `${options.tablespaceMapAll}/${name}`
-    const path = byName ?? byOid ?? all
+    const tablespace = { oid: String(target.tablespaceId), name: target.tablespaceName ?? '' }
+    known.add(tablespace.name).add(tablespace.oid)
+    const path = tablespacePath(tablespace, options)
     if (path !== undefined) destinations.set(target.name, toByteString(path))
   }
   for (const wanted of options.tablespaceMap.keys()) {
-    if (used.has(wanted)) continue
-    const near = nearestName(wanted, used)
+    if (known.has(wanted)) continue
+    const near = nearestName(wanted, known)
     throw new AppError('tablespace-map', `unable to remap invalid tablespace '${wanted}'`, {
-      hint: near === undefined ? 'the backup has no tablespaces.' : `did you mean '${near}'?`,
+      hint:
+        known.size === 0
+          ? 'the backup has no tablespaces.'
+          : `the backup has: ${[...known].join(', ')}${near === undefined ? '' : `; did you mean '${near}'?`}`,
     })
   }
   return destinations
+}
+
+/** Where one tablespace goes; undefined leaves it where it was. One by one wins over all at once. */
+function tablespacePath(
+  { oid, name }: { readonly oid: string; readonly name: string },
+  { tablespaceMap, tablespaceMapAll }: MappingOptions,
+): string | undefined {
+  const byName = tablespaceMap.get(name)
+  const byOid = tablespaceMap.get(oid)
+  if (byName !== undefined && byOid !== undefined && byName !== byOid) {
+    throw new AppError(
+      'tablespace-map',
+      `tablespace remapped by name '${name}' and id ${oid} with different paths`,
+    )
+  }
+  const all = tablespaceMapAll === undefined ? undefined : `${tablespaceMapAll}/${name}`
+  return byName ?? byOid ?? all
 }
 
 function addLinks(manifest: Manifest, options: MappingOptions, remaps: string[]): Manifest {
@@ -98,7 +115,10 @@ function linkOne(manifest: Manifest, name: string, destination: string): Manifes
   const isFile = manifest.files.some((file) => file.name === name)
   const path = manifest.paths.find((entry) => entry.name === name)
   if (!isFile && path === undefined) {
-    throw new AppError('link-map', `unable to map link '${name.slice('pg_data/'.length)}': it is not in the backup`)
+    throw new AppError(
+      'link-map',
+      `unable to map link '${name.slice('pg_data/'.length)}': it is not in the backup`,
+    )
   }
   const slash = destination.lastIndexOf('/')
   const target: ManifestTarget = {
@@ -182,7 +202,9 @@ function assertSeparate(manifest: Manifest): void {
     path: `${target.kind === 'link' && target.file !== undefined ? `${targetPath(manifest, target)}/${target.file}` : targetPath(manifest, target)}/`,
   }))
   for (const place of places) {
-    const outer = places.find((other) => other.name !== place.name && place.path.startsWith(other.path))
+    const outer = places.find(
+      (other) => other.name !== place.name && place.path.startsWith(other.path),
+    )
     if (outer === undefined) continue
     throw new AppError(
       'link-destination',

@@ -16,13 +16,16 @@ export async function readOwnership(manifest: Manifest, dataDir: string): Promis
   const [users, groups] = await Promise.all([idsIn('/etc/passwd'), idsIn('/etc/group')])
   const wanted = namesOf(manifest)
   const warnings = [
-    ...wanted.users.filter((name) => !users.has(name)).map((name) => `unknown user '${name}' in backup manifest`),
-    ...wanted.groups.filter((name) => !groups.has(name)).map((name) => `unknown group '${name}' in backup manifest`),
+    ...wanted.users
+      .filter((name) => !users.has(name))
+      .map((name) => `unknown user '${name}' in backup manifest`),
+    ...wanted.groups
+      .filter((name) => !groups.has(name))
+      .map((name) => `unknown group '${name}' in backup manifest`),
   ]
-  if (process.getuid?.() !== 0) return { ownerOf: async () => await Promise.resolve(undefined), warnings }
+  if (process.getuid?.() !== 0)
+    return { ownerOf: async () => await Promise.resolve(undefined), warnings }
   const fallback = await ownerOfDirectory(dataDir)
-  const idOf = (ids: ReadonlyMap<string, number>, name: OwnerName, otherwise: number): number =>
-    name === false ? otherwise : (ids.get(toHumanText(name)) ?? otherwise)
   return {
     warnings: warnings.map((line) => `${line} mapped to the owner of '${dataDir}'`),
     ownerOf: async (user, group) =>
@@ -33,7 +36,14 @@ export async function readOwnership(manifest: Manifest, dataDir: string): Promis
   }
 }
 
-function namesOf(manifest: Manifest): { readonly users: readonly string[]; readonly groups: readonly string[] } {
+function idOf(ids: ReadonlyMap<string, number>, name: OwnerName, otherwise: number): number {
+  return name === false ? otherwise : (ids.get(toHumanText(name)) ?? otherwise)
+}
+
+function namesOf(manifest: Manifest): {
+  readonly users: readonly string[]
+  readonly groups: readonly string[]
+} {
   const users = new Set<string>()
   const groups = new Set<string>()
   for (const { user, group } of [...manifest.files, ...manifest.paths, ...manifest.links]) {
@@ -43,7 +53,9 @@ function namesOf(manifest: Manifest): { readonly users: readonly string[]; reado
   return { users: [...users], groups: [...groups] }
 }
 
-async function ownerOfDirectory(path: string): Promise<{ readonly uid: number; readonly gid: number }> {
+async function ownerOfDirectory(
+  path: string,
+): Promise<{ readonly uid: number; readonly gid: number }> {
   try {
     const { uid, gid } = await stat(path)
     return { uid, gid }

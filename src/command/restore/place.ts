@@ -19,12 +19,18 @@ export async function buildTree(manifest: Manifest, ownerOf: OwnerOf): Promise<v
     await makeDirectory(targetPath(manifest, target))
     const path = modes.get(target.name)
     if (path !== undefined && !(target.kind === 'link' && target.file !== undefined)) {
-      await dressDirectory(targetPath(manifest, target), { mode: path.mode, owner: await ownerOf(path.user, path.group) })
+      await dressDirectory(targetPath(manifest, target), {
+        mode: path.mode,
+        owner: await ownerOf(path.user, path.group),
+      })
     }
   }
-  for (const path of manifest.paths.toSorted((left, right) => compareBytes(left.name, right.name))) {
+  for (const path of manifest.paths.toSorted((left, right) =>
+    compareBytes(left.name, right.name),
+  )) {
     // The top of pg_tblspc only groups the tablespaces in the manifest; a link's place is made by its target.
-    if (path.name === 'pg_tblspc' || /^pg_tblspc\/\d+$/.test(path.name) || linked.has(path.name)) continue
+    if (path.name === 'pg_tblspc' || /^pg_tblspc\/\d+$/.test(path.name) || linked.has(path.name))
+      continue
     await makeLinksAbove(manifest, path.name)
     const disk = diskPathOf(manifest, path.name)
     await makeDirectory(disk)
@@ -33,14 +39,16 @@ export async function buildTree(manifest: Manifest, ownerOf: OwnerOf): Promise<v
   for (const link of manifest.links) {
     const made = await makeLink(diskPathOf(manifest, link.name), link.destination)
     const owner = await ownerOf(link.user, link.group)
-    if (made && owner !== undefined) await lchown(toBytes(diskPathOf(manifest, link.name)), owner.uid, owner.gid)
+    if (made && owner !== undefined)
+      await lchown(toBytes(diskPathOf(manifest, link.name)), owner.uid, owner.gid)
   }
 }
 
 /** A directory below a linked directory is reached through the link, so the link comes first. */
 async function makeLinksAbove(manifest: Manifest, name: string): Promise<void> {
   for (const link of manifest.links) {
-    if (name.startsWith(`${link.name}/`)) await makeLink(diskPathOf(manifest, link.name), link.destination)
+    if (name.startsWith(`${link.name}/`))
+      await makeLink(diskPathOf(manifest, link.name), link.destination)
   }
 }
 
@@ -50,9 +58,13 @@ async function makeLink(path: string, destination: string): Promise<boolean> {
     return true
   } catch (error) {
     if (errnoOf(error) === 'EEXIST' && (await lstat(toBytes(path))).isSymbolicLink()) return false
-    throw new AppError('file-write', `unable to create link '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`, {
-      cause: error,
-    })
+    throw new AppError(
+      'file-write',
+      `unable to create link '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 
@@ -60,9 +72,13 @@ async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(toBytes(path), { recursive: true, mode: 0o700 })
   } catch (error) {
-    throw new AppError('path-create', `unable to create path '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`, {
-      cause: error,
-    })
+    throw new AppError(
+      'path-create',
+      `unable to create path '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 
@@ -80,7 +96,8 @@ async function dressDirectory(path: string, { mode, owner }: Dress): Promise<voi
 export async function syncTree(manifest: Manifest): Promise<void> {
   const directories = new Set(manifest.targets.map((target) => targetPath(manifest, target)))
   for (const { name } of manifest.paths) {
-    if (name !== 'pg_tblspc' && !/^pg_tblspc\/\d+$/.test(name)) directories.add(diskPathOf(manifest, name))
+    if (name !== 'pg_tblspc' && !/^pg_tblspc\/\d+$/.test(name))
+      directories.add(diskPathOf(manifest, name))
   }
   directories.delete(`${dataDirOf(manifest)}/global`)
   for (const directory of directories) await syncDirectory(directory)
@@ -91,8 +108,12 @@ export async function syncDirectory(path: string): Promise<void> {
     await using directory = await open(toBytes(path), 'r')
     await directory.sync()
   } catch (error) {
-    throw new AppError('path-sync', `unable to sync path '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`, {
-      cause: error,
-    })
+    throw new AppError(
+      'path-sync',
+      `unable to sync path '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }

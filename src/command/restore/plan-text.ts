@@ -13,7 +13,10 @@ export function planText(plan: RestorePlan): string {
   const rows: [string, string][] = [
     ['stanza', plan.stanza],
     ['backup', `${plan.manifest.label} in repo${plan.repoKey}: ${plan.why}`],
-    ['complete at', `${instantText(BigInt(plan.manifest.stopS) * 1_000_000n)}, LSN ${plan.manifest.lsnStop ?? '-'}`],
+    [
+      'complete at',
+      `${instantText(BigInt(plan.manifest.stopS) * 1_000_000n)}, LSN ${plan.manifest.lsnStop ?? '-'}`,
+    ],
     ['target', targetText(plan)],
     ['at the target', actionText(plan)],
     ...walRows(plan),
@@ -21,12 +24,19 @@ export function planText(plan: RestorePlan): string {
     ['mode', modeText(plan)],
     ...plan.manifest.targets.map((target): [string, string] => [
       target.name === 'pg_data' ? 'data directory' : target.name,
-      toHumanText(target.name === 'pg_data' ? diskPathOf(plan.manifest, 'pg_data') : targetPath(plan.manifest, target)),
+      toHumanText(
+        target.name === 'pg_data'
+          ? diskPathOf(plan.manifest, 'pg_data')
+          : targetPath(plan.manifest, target),
+      ),
     ]),
     ['removes', removalText(plan)],
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
-  const lines = rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 4)}`)}`)
+  const lines = rows.map(
+    ([name, value]) =>
+      `  ${name.padEnd(width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 4)}`)}`,
+  )
   return `restore plan\n${lines.join('\n')}\n`
 }
 
@@ -89,10 +99,15 @@ function actionText({ request }: RestorePlan): string {
 function walRows({ wal }: RestorePlan): [string, string][] {
   if (wal === undefined) return [['WAL', 'none needed: the backup was taken offline']]
   const rows: [string, string][] = [
-    ['WAL needed', `${wal.first} to ${wal.consistent} to be consistent${wal.usable === 'yes' ? ', present' : ''}`],
+    [
+      'WAL needed',
+      `${wal.first} to ${wal.consistent} to be consistent${wal.usable === 'yes' ? ', present' : ''}`,
+    ],
   ]
-  if (wal.reach !== undefined) rows.push(['WAL present', `to ${wal.reach} without a gap (${wal.count} segments)`])
-  if (wal.usable === 'no' || wal.hole === 'yes') rows.push(['WAL missing', `${wal.missing} is the first that is missing`])
+  if (wal.reach !== undefined)
+    rows.push(['WAL present', `to ${wal.reach} without a gap (${wal.count} segments)`])
+  if (wal.usable === 'no' || wal.hole === 'yes')
+    rows.push(['WAL missing', `${wal.missing} is the first that is missing`])
   if (wal.target === 'beyond') rows.push(['warning', 'the target is beyond the archived WAL'])
   return rows
 }
@@ -112,9 +127,15 @@ function modeText({ mode }: RestorePlan): string {
 
 function removalText({ removals }: RestorePlan): string {
   if (removals.length === 0) return 'nothing'
-  const shown = removals.slice(0, REMOVALS_SHOWN).map(({ path, kind }) => `${toHumanText(path)}${kind === 'directory' ? '/' : ''}`)
+  const shown = removals
+    .slice(0, REMOVALS_SHOWN)
+    .map(({ path, kind }) => `${toHumanText(path)}${kind === 'directory' ? '/' : ''}`)
   const more = removals.length - shown.length
-  return [`${removals.length} files and directories that are not in the backup:`, ...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('\n')
+  return [
+    `${removals.length} files and directories that are not in the backup:`,
+    ...shown,
+    ...(more > 0 ? [`and ${more} more`] : []),
+  ].join('\n')
 }
 
 /** The same facts for programs. Times are ISO 8601 in UTC, sizes bytes. */

@@ -6,9 +6,19 @@ import { archiveId } from '../../format/wal.ts'
 import { decryptor } from '../../pipe/cipher.ts'
 import { decompressor } from '../../pipe/compress.ts'
 import { collect, type Filter, through } from '../../pipe/pipe.ts'
-import { CONTROL_FILE_PADDED_BYTES, type ControlFile, parseControlFile } from '../../postgres/control-file.ts'
+import {
+  CONTROL_FILE_PADDED_BYTES,
+  type ControlFile,
+  parseControlFile,
+} from '../../postgres/control-file.ts'
 import { type ArchivePlace, listSegments, loadHistories } from '../../repo/archive.ts'
-import { loadArchiveInfo, loadBackupInfo, loadManifest, openRepos, type Repo } from '../../repo/repo.ts'
+import {
+  loadArchiveInfo,
+  loadBackupInfo,
+  loadManifest,
+  openRepos,
+  type Repo,
+} from '../../repo/repo.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { assertTargetAfter, chooseBackup, type Choice, noBackup } from './choose.ts'
 import { findRemovals, type Removal } from './clean.ts'
@@ -83,7 +93,8 @@ interface Found {
 async function findBackup(context: Context, request: RestoreRequest): Promise<Found> {
   const { config, log } = context
   const set = config.source('set') === 'default' ? undefined : config.text('set')
-  const target = set === undefined || set === 'latest' ? request.choice : { kind: 'set' as const, label: set }
+  const target =
+    set === undefined || set === 'latest' ? request.choice : { kind: 'set' as const, label: set }
   const repos = openRepos(config, context.openStorage)
   const seen: BackupEntry[] = []
   let failure: AppError | undefined
@@ -112,7 +123,12 @@ function assertCurrentCluster(info: BackupInfo, { backup }: Choice, kind: string
   throw new AppError(
     'backup-set-invalid',
     `the latest backup set found '${backup.label}' is from a prior version of PostgreSQL`,
-    { hint: ['was a backup created after the stanza-upgrade?', `use '--set=${backup.label}' to restore it nevertheless.`] },
+    {
+      hint: [
+        'was a backup created after the stanza-upgrade?',
+        `use '--set=${backup.label}' to restore it nevertheless.`,
+      ],
+    },
   )
 }
 
@@ -139,9 +155,13 @@ interface WalOf {
   readonly request: RestoreRequest
 }
 
-async function walOf(context: Context, { repo, manifest, request }: WalOf): Promise<WalRange | undefined> {
+async function walOf(
+  context: Context,
+  { repo, manifest, request }: WalOf,
+): Promise<WalRange | undefined> {
   const { archiveStart, lsnStart, lsnStop } = manifest
-  if (archiveStart === undefined || lsnStart === undefined || lsnStop === undefined) return undefined
+  if (archiveStart === undefined || lsnStart === undefined || lsnStop === undefined)
+    return undefined
   const place = await placeOf(context, repo, manifest)
   const path = timelinePath({
     label: manifest.label,
@@ -158,7 +178,9 @@ async function walOf(context: Context, { repo, manifest, request }: WalOf): Prom
     lsnStop,
     archived: new Set(await listSegments(place, archiveStart)),
     inBackup: new Set(
-      manifest.files.filter(({ name }) => /^pg_data\/pg_wal\/[0-9A-F]{24}$/.test(name)).map(({ name }) => name.slice(-24)),
+      manifest.files
+        .filter(({ name }) => /^pg_data\/pg_wal\/[0-9A-F]{24}$/.test(name))
+        .map(({ name }) => name.slice(-24)),
     ),
     targetLsn: request.target?.kind === 'lsn' ? request.target.lsn : undefined,
   })
@@ -189,7 +211,10 @@ async function placeOf(context: Context, repo: Repo, manifest: Manifest): Promis
 }
 
 /** pg_control as it lies in the backup: the cluster's facts, and a first proof that the backup can be read. */
-async function storedControl({ storage, stanza }: ArchivePlace, manifest: Manifest): Promise<ControlFile> {
+async function storedControl(
+  { storage, stanza }: ArchivePlace,
+  manifest: Manifest,
+): Promise<ControlFile> {
   const file = manifest.files.find(({ name }) => name === 'pg_data/global/pg_control')
   if (file === undefined) {
     throw new AppError('format', `backup '${manifest.label}' has no pg_control`)
@@ -199,17 +224,25 @@ async function storedControl({ storage, stanza }: ArchivePlace, manifest: Manife
   if (manifest.cipherPass !== undefined) filters.push(decryptor(manifest.cipherPass, container))
   const { compressType } = manifest.options
   if (compressType !== 'none') filters.push(decompressor(compressType, container))
-  return parseControlFile(await collect(through(storage.get(key, range), ...filters), CONTROL_FILE_PADDED_BYTES))
+  return parseControlFile(
+    await collect(through(storage.get(key, range), ...filters), CONTROL_FILE_PADDED_BYTES),
+  )
 }
 
 /** Links of tablespaces are made by restore; the server must not make them again from the map. */
 function withoutTablespaceMap(manifest: Manifest): Manifest {
-  return { ...manifest, files: manifest.files.filter(({ name }) => name !== 'pg_data/tablespace_map') }
+  return {
+    ...manifest,
+    files: manifest.files.filter(({ name }) => name !== 'pg_data/tablespace_map'),
+  }
 }
 
 /** `--type=preserve` leaves the recovery settings that are there. */
 function keepAutoConf(manifest: Manifest): Manifest {
-  return { ...manifest, files: manifest.files.filter(({ name }) => name !== 'pg_data/postgresql.auto.conf') }
+  return {
+    ...manifest,
+    files: manifest.files.filter(({ name }) => name !== 'pg_data/postgresql.auto.conf'),
+  }
 }
 
 function mappingOptions({ config }: Context): MappingOptions {

@@ -2,17 +2,39 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Config } from '../../config/config.ts'
+import { parseOptionName } from '../../config/option-name.ts'
+import { isValidFor } from '../../config/option-table.ts'
+import { renderArgument } from '../../config/written-options.ts'
+
+/** Options of this run that must not follow the cluster into its recovery (pgBackRest 2.60). */
+const NOT_PASSED = /^(?:exec-id|job-retry|job-retry-interval|log-.*|process-max|cmd|no-.*)$/
 
 /** `<program> <options of this restore that archive-get takes> archive-get %f "%p"`, as pgBackRest writes it. */
 export function restoreCommand(config: Config): string {
-  const options = config.commandLineFor('archive-get').map(({ name, value }) => quoted(`--${name}=${value}`))
-  return [config.optionalText('cmd') ?? programPath(), ...options, 'archive-get', '%f', '"%p"'].join(' ')
+  const options = config
+    .commandLine()
+    .filter(({ name }) => isForArchiveGet(name))
+    .map((option) => quoted(renderArgument(option)))
+  return [
+    config.text('cmd') === 'pgsurety' ? programPath() : config.text('cmd'),
+    ...options,
+    'archive-get',
+    '%f',
+    '"%p"',
+  ].join(' ')
 }
 
-/** In `/bin/sh`, which runs it; `%` is PostgreSQL's own sign. */
+function isForArchiveGet(shown: string): boolean {
+  if (NOT_PASSED.test(shown)) return false
+  const option = parseOptionName(shown, { abbreviation: 'refused' })
+  return option !== undefined && isValidFor(option.row, 'archive-get')
+}
+
+/** For `/bin/sh`, which runs it; `%` is PostgreSQL's own sign. */
 function quoted(word: string): string {
   const escaped = word.replaceAll('%', '%%')
-  return /^[\w./:=,@%+-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll(/["\\$`]/g, (sign) => `\\${sign}`)}"`
+  if (/^[\w./:=,@%+-]+$/.test(escaped)) return escaped
+  return `"${escaped.replaceAll(/["\\$`]/g, (sign) => `\\${sign}`)}"`
 }
 
 /** The launcher beside this code: `bin/pgsurety` of the checkout or installation, else the name to be found on PATH. */

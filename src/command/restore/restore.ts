@@ -34,7 +34,9 @@ export async function restore(context: Context): Promise<number> {
   context.print(config.text('output') === 'json' ? '' : planText(plan))
   for (const line of plan.remaps) log.info(line)
   for (const name of plan.dissolved) {
-    log.warn(`contents of link '${toHumanText(name)}' will be restored inside the data directory; use --link-all to keep links`)
+    log.warn(
+      `contents of link '${toHumanText(name)}' will be restored inside the data directory; use --link-all to keep links`,
+    )
   }
   const { ownerOf, warnings } = await readOwnership(plan.manifest, config.text('pg-path', 1))
   for (const warning of warnings) log.warn(warning)
@@ -64,10 +66,14 @@ async function prepare(plan: RestorePlan, ownerOf: OwnerOf): Promise<void> {
   }
   if (mode === 'fresh') await assertNoLinkedFiles(manifest)
   const dataDir = dataDirOf(manifest)
-  await buildTree({ ...manifest, paths: manifest.paths.filter(({ name }) => name === 'pg_data'), links: [] }, ownerOf)
+  await buildTree(
+    { ...manifest, paths: manifest.paths.filter(({ name }) => name === 'pg_data'), links: [] },
+    ownerOf,
+  )
   await writeLikeDataDir(dataDir, MARKER_NAME, renderManifest(withoutSecret(manifest)))
   await rm(toBytes(`${dataDir}/global/pg_control`), { force: true })
-  if ((await listDirectory(`${dataDir}/global`)).length > 0) await syncDirectory(`${dataDir}/global`)
+  if ((await listDirectory(`${dataDir}/global`)).length > 0)
+    await syncDirectory(`${dataDir}/global`)
   await remove(plan.removals)
   await buildTree(manifest, ownerOf)
 }
@@ -99,16 +105,22 @@ async function assertNoLinkedFiles(manifest: Manifest): Promise<void> {
       if (errnoOf(error) === 'ENOENT') continue
       throw error
     }
-    throw new AppError('file-exists', `unable to restore file '${toHumanText(path)}' because it already exists`, {
-      hint: 'try using --delta if this is what you intended.',
-    })
+    throw new AppError(
+      'file-exists',
+      `unable to restore file '${toHumanText(path)}' because it already exists`,
+      {
+        hint: 'try using --delta if this is what you intended.',
+      },
+    )
   }
 }
 
 interface Placing {
   readonly plan: RestorePlan
   readonly ownerOf: OwnerOf
-  readonly lock: { progress(state: { readonly sizeBytes: number; readonly completeBytes: number }): void }
+  readonly lock: {
+    progress(state: { readonly sizeBytes: number; readonly completeBytes: number }): void
+  }
 }
 
 /** Number of files that were already right. */
@@ -140,7 +152,10 @@ async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): P
 }
 
 /** Largest first, so that the last worker is not left alone with a big one. */
-async function placeJobs({ stanza, manifest, mode }: RestorePlan, ownerOf: OwnerOf): Promise<readonly PlaceJob[]> {
+async function placeJobs(
+  { stanza, manifest, mode }: RestorePlan,
+  ownerOf: OwnerOf,
+): Promise<readonly PlaceJob[]> {
   const jobs: PlaceJob[] = []
   for (const file of manifest.files) {
     const disk = diskPathOf(manifest, file.name)
@@ -160,7 +175,10 @@ async function placeJobs({ stanza, manifest, mode }: RestorePlan, ownerOf: Owner
   return jobs.toSorted((left, right) => right.sizeBytes - left.sizeBytes)
 }
 
-function settingsOf(context: Context, { request, manifest }: RestorePlan): ReturnType<typeof recoverySettings> {
+function settingsOf(
+  context: Context,
+  { request, manifest }: RestorePlan,
+): ReturnType<typeof recoverySettings> {
   const { config } = context
   return recoverySettings({
     version: manifest.db.version,
@@ -185,5 +203,7 @@ function report(context: Context, plan: RestorePlan, kept: number): void {
     context.print(planJson(plan))
     return
   }
-  context.print(`restored; start PostgreSQL to recover: pg_ctl -D ${config.text('pg-path', 1)} start\n`)
+  context.print(
+    `restored; start PostgreSQL to recover: pg_ctl -D ${config.text('pg-path', 1)} start\n`,
+  )
 }

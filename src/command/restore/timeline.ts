@@ -1,7 +1,14 @@
 /** Which timeline a restore follows, and whether the backup lies on it. Pure. */
 import { AppError } from '../../base/error.ts'
 import { parseHistory } from '../../format/history.ts'
-import { formatLsn, parseLsn, parseSegmentName, segmentAt, type SegmentName, timelineOf } from '../../format/wal.ts'
+import {
+  formatLsn,
+  parseLsn,
+  parseSegmentName,
+  segmentAt,
+  type SegmentName,
+  timelineOf,
+} from '../../format/wal.ts'
 
 /** One stretch of the way from the backup to the target: this timeline from this WAL position on. */
 export interface TimelineStretch {
@@ -35,9 +42,13 @@ export function timelinePath(question: TimelineQuestion): readonly TimelineStret
   const history = parseHistory(text)
   const ownLine = history.find(({ timeline }) => timeline === own)
   if (ownLine === undefined || ownLine.switchLsn <= parseLsn(question.lsnStart)) {
-    throw new AppError('db-mismatch', whyNotOnTimeline(question, { own, target, switchLsn: ownLine?.switchLsn }), {
-      hint: `use --target-timeline=current to stay on timeline ${own}, or choose another backup with --set.`,
-    })
+    throw new AppError(
+      'db-mismatch',
+      whyNotOnTimeline(question, { own, target, switchLsn: ownLine?.switchLsn }),
+      {
+        hint: `use --target-timeline=current to stay on timeline ${own}, or choose another backup with --set.`,
+      },
+    )
   }
   const stretches: TimelineStretch[] = []
   let fromLsn = 0n
@@ -54,14 +65,22 @@ function targetTimeline({ wanted, histories }: TimelineQuestion, own: number): n
   if (wanted === 'latest') return Math.max(own, ...histories.keys())
   const number = /^(?:\d+|0x[0-9a-f]+)$/i.test(wanted) ? Number(wanted) : Number.NaN
   if (number >= 1 && number <= 0xffffffff) return number
-  throw new AppError('option-invalid-value', `'${wanted}' is not a valid value for option 'target-timeline'`, {
-    hint: "give 'latest', 'current', or a timeline number such as 3 or 0x3.",
-  })
+  throw new AppError(
+    'option-invalid-value',
+    `'${wanted}' is not a valid value for option 'target-timeline'`,
+    {
+      hint: "give 'latest', 'current', or a timeline number such as 3 or 0x3.",
+    },
+  )
 }
 
 function whyNotOnTimeline(
   { label, lsnStart }: TimelineQuestion,
-  { own, target, switchLsn }: { readonly own: number; readonly target: number; readonly switchLsn: bigint | undefined },
+  {
+    own,
+    target,
+    switchLsn,
+  }: { readonly own: number; readonly target: number; readonly switchLsn: bigint | undefined },
 ): string {
   const what = `backup '${label}' (timeline ${own}, lsn start ${lsnStart}) is not on the way to timeline ${target}`
   return switchLsn === undefined

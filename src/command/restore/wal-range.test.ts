@@ -2,10 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { walRange, type WalQuestion } from './wal-range.ts'
 
-const segment = (number: number): string => `0000000100000000000000${number.toString(16).toUpperCase().padStart(2, '0')}`
+const segment = (number: number): string =>
+  `0000000100000000000000${number.toString(16).toUpperCase().padStart(2, '0')}`
 
 /** A backup from 0/2000028 to 0/3000100: it needs segments 2 and 3. */
-const question = (archived: readonly number[], changed: Partial<WalQuestion> = {}): WalQuestion => ({
+const question = (
+  archived: readonly number[],
+  changed: Partial<WalQuestion> = {},
+): WalQuestion => ({
   path: [{ timeline: 1, fromLsn: 0n }],
   segmentSizeBytes: 16 * 1024 * 1024,
   lsnStart: '0/2000028',
@@ -57,7 +61,15 @@ test('the way goes on with the next timeline after its switch', () => {
     { timeline: 1, fromLsn: 0n },
     { timeline: 2, fromLsn: 0x4800000n },
   ]
-  const archived = new Set([segment(2), segment(3), '000000020000000000000004', '000000020000000000000005'])
+  const archived = new Set([
+    segment(2),
+    segment(3),
+    '000000020000000000000004',
+    '000000020000000000000005',
+  ])
   const range = walRange(question([], { path, archived }))
-  assert.deepEqual([range.reach, range.missing], ['000000020000000000000005', '000000020000000000000006'])
+  assert.deepEqual(
+    [range.reach, range.missing],
+    ['000000020000000000000005', '000000020000000000000006'],
+  )
 })

@@ -42,7 +42,8 @@ export function walRange(question: WalQuestion): WalRange {
   // An end exactly on a border belongs to the segment before it.
   const stopNumber = (stopLsn - 1n) / size
   const has = (segment: string): boolean => archived.has(segment) || inBackup.has(segment)
-  const nameAt = (number: bigint): SegmentName => segmentOnPath(path, number * size, segmentSizeBytes)
+  const nameAt = (number: bigint): SegmentName =>
+    segmentOnPath(path, number * size, segmentSizeBytes)
   let number = startLsn / size
   while (has(nameAt(number))) number += 1n
   const count = Number(number - startLsn / size)
@@ -54,9 +55,12 @@ export function walRange(question: WalQuestion): WalRange {
     missing,
     count,
     usable: number > stopNumber ? 'yes' : 'no',
-    hole: [...archived].some((segment) => segment.slice(0, 8) === missing.slice(0, 8) && segment > missing)
+    hole: [...archived].some(
+      (segment) => segment.slice(0, 8) === missing.slice(0, 8) && segment > missing,
+    )
       ? 'yes'
       : 'no',
-    target: targetLsn === undefined ? 'unknown' : (targetLsn - 1n) / size < number ? 'reached' : 'beyond',
+    target:
+      targetLsn === undefined ? 'unknown' : (targetLsn - 1n) / size < number ? 'reached' : 'beyond',
   }
 }
