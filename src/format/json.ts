@@ -101,7 +101,7 @@ class JsonReader {
       case QUOTE:
         return this.#string()
       default:
-        return this.#word() ?? this.#number()
+        return this.#wordOrNumber()
     }
   }
 
@@ -178,10 +178,10 @@ class JsonReader {
       : undefined
   }
 
-  #word(): boolean | null | undefined {
+  #wordOrNumber(): boolean | number | bigint | null | undefined {
     if (this.#takeWord('true')) return true
     if (this.#takeWord('false')) return false
-    return this.#takeWord('null') ? null : undefined
+    return this.#takeWord('null') ? null : this.#number()
   }
 
   #number(): number | bigint | undefined {
