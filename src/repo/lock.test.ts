@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -57,6 +65,23 @@ async function holder(options: LockOptions): Promise<ChildProcess> {
   assert.ok(child.stdout !== null)
   await once(child.stdout, 'data')
   return child
+}
+
+function searchPath(path: string): Disposable {
+  const before = process.env['PATH']
+  process.env['PATH'] = path
+  return {
+    [Symbol.dispose]: () => {
+      process.env['PATH'] = before
+    },
+  }
+}
+
+/** Puts a shell script before the real `flock`. */
+function programInPath(directoryPath: string, script: string): Disposable {
+  mkdirSync(directoryPath, { recursive: true })
+  writeFileSync(join(directoryPath, 'flock'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  return searchPath(`${directoryPath}:${process.env['PATH']}`)
 }
 
 test('lock files are named as pgBackRest names them', () => {
@@ -142,23 +167,19 @@ test('of many at once exactly one gets the lock', async () => {
   await won[0]?.value[Symbol.asyncDispose]()
 })
 
-test('the file of a finishing holder is not mistaken for a lock', async () => {
+test('a lock on a file that just lost its name is not taken for the lock', async () => {
   using at = directory()
   const path = lockFile(at.options())
-  {
-    await using _first = await acquireLock(at.options())
-  }
-  // Somebody locks the name while our attempt is on its way to an unlinked file: rounds of release and acquire.
-  for (let round = 0; round < 10; round += 1) {
-    const first = await acquireLock(at.options({ execId: `first-${round}` }))
-    const [second] = await Promise.allSettled([
-      acquireLock(at.options({ execId: `second-${round}` })),
-      first[Symbol.asyncDispose](),
-    ])
-    if (second.status === 'rejected') continue
-    assert.equal(flockStatus(path), 1, 'who has the lock has the one with a name')
-    await second.value[Symbol.asyncDispose]()
-  }
+  // The holder before us releases, and removes its file, between our open and our flock.
+  using _shim = programInPath(
+    at.lockPath,
+    `[ -e "$0.done" ] || { : > "$0.done"; rm '${path}'; }\nexec /usr/bin/flock "$@"`,
+  )
+
+  await using _lock = await acquireLock(at.options())
+
+  assert.equal(existsSync(path), true)
+  assert.equal(flockStatus(path), 1)
 })
 
 test('the lock of a killed process is free, and its file is stale', async () => {
@@ -229,16 +250,12 @@ test('a lock file that is missing or makes no sense says nothing', async () => {
 
 test('without the flock program the error says what to install', async () => {
   using at = directory()
-  const path = process.env['PATH']
-  process.env['PATH'] = '/nowhere'
-  try {
-    await assert.rejects(acquireLock(at.options()), {
-      kind: 'execute',
-      text: /^unable to run program 'flock'.*\nHINT: .*util-linux/,
-    })
-  } finally {
-    process.env['PATH'] = path
-  }
+  using _path = searchPath('/nowhere')
+
+  await assert.rejects(acquireLock(at.options()), {
+    kind: 'execute',
+    text: /^unable to run program 'flock'.*\nHINT: .*util-linux/,
+  })
 })
 
 test('a stop file forbids work: on its stanza, or on every one', async () => {

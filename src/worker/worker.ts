@@ -1,0 +1,249 @@
+/**
+ * A pool of worker threads for the work that costs processor time: hash, compress, encrypt, copy.
+ *
+ * A thread loads a job module, opens what it needs once, and does one job at a time. Jobs and results are plain data. Not
+ * for: the session with PostgreSQL, locks, or anything else there is only one of.
+ */
+import assert from 'node:assert/strict'
+import { Worker } from 'node:worker_threads'
+import { AppError, asAppError } from '../base/error.ts'
+import {
+  type JobMessage,
+  parseThreadMessage,
+  rebuildError,
+  type ThreadMessage,
+  type ThreadSetup,
+} from './message.ts'
+
+export interface PoolOptions<Result> {
+  /** From `workerUrl`. Exports `openJobs` (worker/message.ts). */
+  readonly jobModule: URL
+  readonly threads: number
+  /** Given once to each thread; structured-cloneable. */
+  readonly setup: unknown
+  /** Proves that what a thread answered is a result. */
+  readonly parse: (value: unknown) => Result
+}
+
+/** Disposing ends the threads, in the middle of a job if need be. */
+export interface Pool<Job, Result> extends AsyncDisposable {
+  /**
+   * Does the jobs, structured-cloneable, in any order; results come as they are ready. `jobs` is drawn only as threads have
+   * room. A job that throws ends the run with its AppError, a thread that dies with `runtime`, an abort with the signal's
+   * reason. A run that ends before its last result, however, also ends the pool. One run at a time.
+   */
+  run(
+    jobs: Iterable<Job> | AsyncIterable<Job>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<{ job: Job; result: Result }, void, undefined>
+}
+
+/** One job at work, one waiting: the thread need not wait for us between two jobs. */
+const JOBS_PER_THREAD_MAX = 2
+/** Threads work in buffers, which are not on the heap; a heap that outgrows this is a leak. */
+const THREAD_HEAP_MIB_MAX = 64
+
+/**
+ * Where a thread's code is: in the sources at `source`, in the built program at `<name>.js` beside every other file, as
+ * scripts/build.ts puts it.
+ */
+export function workerUrl(name: string, source: URL): URL {
+  return import.meta.url.endsWith('.ts') ? source : new URL(`./${name}.js`, import.meta.url)
+}
+
+/** Resolves when every thread is ready; throws what `openJobs` threw in one of them. */
+export async function openPool<Job, Result>(
+  options: PoolOptions<Result>,
+): Promise<Pool<Job, Result>> {
+  assert(options.threads >= 1, 'a pool has at least one thread')
+  const pool = new ThreadPool<Job, Result>(options)
+  try {
+    await pool.ready()
+  } catch (error) {
+    await pool[Symbol.asyncDispose]()
+    throw error
+  }
+  return pool
+}
+
+interface Thread {
+  readonly worker: Worker
+  /** Sent and not answered. */
+  jobsCount: number
+}
+
+type PoolEvent<Job> =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'drawn'; readonly next: IteratorResult<Job, void> }
+  | { readonly kind: 'done'; readonly thread: Thread; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'failed'; readonly error: unknown }
+
+class ThreadPool<Job, Result> implements Pool<Job, Result> {
+  readonly #parse: (value: unknown) => Result
+  readonly #threads: readonly Thread[]
+  readonly #events = new EventQueue<PoolEvent<Job>>()
+  #state: 'idle' | 'running' | 'closed' = 'idle'
+  #lastId = 0
+
+  constructor({ jobModule, threads, setup, parse }: PoolOptions<Result>) {
+    this.#parse = parse
+    const workerData: ThreadSetup = { jobModule: jobModule.href, setup }
+    this.#threads = Array.from({ length: threads }, () => this.#start(workerData))
+  }
+
+  async ready(): Promise<void> {
+    for (let count = 0; count < this.#threads.length; count += 1) {
+      const event = await this.#events.next()
+      if (event.kind === 'failed') throw event.error
+    }
+  }
+
+  async *run(
+    jobs: Iterable<Job> | AsyncIterable<Job>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<{ job: Job; result: Result }, void, undefined> {
+    assert(this.#state === 'idle', 'a pool does one run at a time, and none after one that failed')
+    this.#state = 'running'
+    const source = each(jobs)
+    const abort = (): void => {
+      this.#events.push({ kind: 'failed', error: signal?.reason })
+    }
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      yield* this.#perform(source, signal)
+      this.#state = 'idle'
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      if (this.#state !== 'idle') await this[Symbol.asyncDispose]()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#state = 'closed'
+    await Promise.all(this.#threads.map(async ({ worker }) => await worker.terminate()))
+  }
+
+  async *#perform(
+    source: AsyncGenerator<Job, void, undefined>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<{ job: Job; result: Result }, void, undefined> {
+    const underWay = new Map<number, Job>()
+    let draw: 'wanted' | 'under way' | 'exhausted' = 'wanted'
+    try {
+      while (draw !== 'exhausted' || underWay.size > 0) {
+        signal?.throwIfAborted()
+        if (draw === 'wanted' && this.#freest().jobsCount < JOBS_PER_THREAD_MAX) {
+          draw = 'under way'
+          void this.#draw(source)
+        }
+        const event = await this.#events.next()
+        if (event.kind === 'failed') throw event.error
+        if (event.kind === 'drawn') {
+          draw = event.next.done === true ? 'exhausted' : 'wanted'
+          if (event.next.done !== true) underWay.set(this.#send(event.next.value), event.next.value)
+        }
+        if (event.kind === 'done') yield this.#settle(event, underWay)
+      }
+    } finally {
+      const returned = source.return()
+      // A source that is waiting for something can return only after that; an aborted run does not wait for it.
+      if (draw === 'under way') returned.catch(() => undefined)
+      else await returned
+    }
+  }
+
+  #freest(): Thread {
+    return this.#threads.reduce((best, thread) =>
+      thread.jobsCount < best.jobsCount ? thread : best,
+    )
+  }
+
+  /** Asks the source for one job; the answer comes as an event, so that results need not wait for it. */
+  async #draw(source: AsyncGenerator<Job, void, undefined>): Promise<void> {
+    try {
+      this.#events.push({ kind: 'drawn', next: await source.next() })
+    } catch (error) {
+      this.#events.push({ kind: 'failed', error })
+    }
+  }
+
+  #send(job: Job): number {
+    const thread = this.#freest()
+    this.#lastId += 1
+    const message: JobMessage = { id: this.#lastId, job }
+    thread.worker.postMessage(message, [])
+    thread.jobsCount += 1
+    return message.id
+  }
+
+  #settle(
+    { thread, id, value }: Extract<PoolEvent<Job>, { kind: 'done' }>,
+    underWay: Map<number, Job>,
+  ): { job: Job; result: Result } {
+    const job = underWay.get(id)
+    assert(job !== undefined, 'a thread answers each job once')
+    underWay.delete(id)
+    thread.jobsCount -= 1
+    return { job, result: this.#parse(value) }
+  }
+
+  #start(workerData: ThreadSetup): Thread {
+    const worker = new Worker(workerUrl('thread', new URL('./thread.ts', import.meta.url)), {
+      workerData,
+      resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MIB_MAX },
+    })
+    const thread: Thread = { worker, jobsCount: 0 }
+    const died = (message: string, cause: unknown): void => {
+      this.#events.push({ kind: 'failed', error: new AppError('runtime', message, { cause }) })
+    }
+    worker.on('message', (value: unknown) => {
+      this.#events.push(toEvent(thread, parseThreadMessage(value)))
+    })
+    worker.on('error', (cause) => {
+      died(`worker thread failed: ${asAppError(cause).message}`, cause)
+    })
+    worker.on('exit', (code) => {
+      died(`worker thread ended unexpectedly with code ${code}`, undefined)
+    })
+    return thread
+  }
+}
+
+function toEvent(thread: Thread, message: ThreadMessage): PoolEvent<never> {
+  switch (message.kind) {
+    case 'ready':
+      return message
+    case 'done':
+      return { kind: 'done', thread, id: message.id, value: message.result }
+    case 'failed':
+      return { kind: 'failed', error: rebuildError(message.error) }
+  }
+}
+
+/** `yield*` draws from either kind of iterable, and hands on an early return. */
+async function* each<Job>(
+  jobs: Iterable<Job> | AsyncIterable<Job>,
+): AsyncGenerator<Job, void, undefined> {
+  yield* jobs
+}
+
+class EventQueue<Event> {
+  readonly #events: Event[] = []
+  #wake: (() => void) | undefined
+
+  push(event: Event): void {
+    this.#events.push(event)
+    this.#wake?.()
+  }
+
+  /** The oldest event not taken yet; waits for one. For one taker. */
+  async next(): Promise<Event> {
+    for (;;) {
+      const event = this.#events.shift()
+      if (event !== undefined) return event
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#wake = resolve
+      await promise
+    }
+  }
+}
