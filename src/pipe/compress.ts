@@ -8,8 +8,9 @@ import { AppError } from '../base/error.ts'
 import type { CodecKind } from './codecs.ts'
 import { openCodec } from './codecs.ts'
 import type { CompressType } from './compress-type.ts'
-import { nativeCompressor, nativeDecompressor } from './native-compress.ts'
+import { gzCompressor, gzDecompressor } from './gz.ts'
 import type { Filter } from './pipe.ts'
+import { zstCompressor, zstDecompressor } from './zst.ts'
 
 /**
  * `raw` leaves out what the manifest knows anyway. It is what bundles and block-incremental files may hold: gz in a
@@ -23,9 +24,9 @@ export function compressor(type: CompressType, level: number, container: Contain
     case 'none':
       return passThrough()
     case 'gz':
-      return nativeCompressor(container === 'raw' ? 'gz-raw' : 'gz', level)
+      return gzCompressor(container === 'raw' ? 'zlib' : 'gzip', level)
     case 'zst':
-      return nativeCompressor('zst', level)
+      return zstCompressor(level)
     case 'lz4':
       return codecCompressor(container === 'raw' ? 'lz4-compress-raw' : 'lz4-compress', level)
     case 'bz2':
@@ -39,9 +40,9 @@ export function decompressor(type: CompressType, container: Container): Filter {
     case 'none':
       return passThrough()
     case 'gz':
-      return nativeDecompressor(container === 'raw' ? 'gz-raw' : 'gz')
+      return gzDecompressor(container === 'raw' ? 'zlib' : 'gzip')
     case 'zst':
-      return nativeDecompressor('zst')
+      return zstDecompressor()
     case 'lz4':
     case 'bz2':
       return codecDecompressor(type)

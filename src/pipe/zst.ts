@@ -1,0 +1,101 @@
+/** zst by `node:zlib`, as stages of a copy. For compress.ts, which has the contracts. */
+import * as zlib from 'node:zlib'
+import {
+  compressChunkBytes,
+  corrupt,
+  decompressAtOnce,
+  decompressChunkBytes,
+  driveStream,
+  HELD_COMPRESS_BYTES_MAX,
+  HELD_DECOMPRESS_BYTES_MAX,
+  ONE_SHOT_OUTPUT_BYTES_MAX,
+  startHeld,
+  STREAM_CHUNK_BYTES,
+} from './native-stream.ts'
+import type { Filter } from './pipe.ts'
+import { type ZstFrame, zstFrame } from './zst-frame.ts'
+
+export function zstCompressor(level: number): Filter {
+  const params = { [zlib.constants.ZSTD_c_compressionLevel]: level }
+  return startHeld({
+    heldBytesMax: HELD_COMPRESS_BYTES_MAX,
+    whole: (bytes) => [
+      zlib.zstdCompressSync(bytes, { params, chunkSize: compressChunkBytes(bytes.length) }),
+    ],
+    open: () =>
+      driveStream(zlib.createZstdCompress({ params, chunkSize: STREAM_CHUNK_BYTES }), 'zst'),
+  })
+}
+
+/**
+ * Gives Node one frame at a time. Left alone, Node 24.21 drops all frames but the first of a chunk, and 26.10 takes
+ * garbage after a frame, or the first bytes of another one, for the end.
+ */
+export function zstDecompressor(): Filter {
+  return startHeld({
+    heldBytesMax: HELD_DECOMPRESS_BYTES_MAX,
+    whole: decompressSync,
+    open: readStream,
+  })
+}
+
+function decompressSync(bytes: Buffer): readonly Buffer[] | undefined {
+  if (bytes.length === 0) throw corrupt('zst', 'it is empty')
+  const output: Buffer[] = []
+  let outputBytes = 0
+  for (let rest = bytes; rest.length > 0; ) {
+    const frame = zstFrame()
+    const frameBytes = rest.subarray(0, frame.take(rest))
+    if (!frame.isComplete()) throw corrupt('zst', 'it ends too early')
+    const content = decompressAtOnce('zst', () =>
+      zlib.zstdDecompressSync(frameBytes, {
+        chunkSize: decompressChunkBytes(frameBytes.length),
+        maxOutputLength: ONE_SHOT_OUTPUT_BYTES_MAX,
+      }),
+    )
+    outputBytes += content?.length ?? 0
+    if (content === undefined || outputBytes > ONE_SHOT_OUTPUT_BYTES_MAX) return undefined
+    output.push(content)
+    rest = rest.subarray(frameBytes.length)
+  }
+  return output
+}
+
+interface OpenFrame {
+  readonly frame: ZstFrame
+  readonly stream: Filter
+}
+
+function openFrame(): OpenFrame {
+  const native = zlib.createZstdDecompress({ chunkSize: STREAM_CHUNK_BYTES })
+  return { frame: zstFrame(), stream: driveStream(native, 'zst') }
+}
+
+function readStream(): Filter {
+  let current: OpenFrame | undefined
+  const close = (): void => {
+    current?.stream.close()
+    current = undefined
+  }
+  return {
+    update: async (chunk) => {
+      const output: Buffer[] = []
+      for (let rest = chunk; rest.length > 0; ) {
+        current ??= openFrame()
+        const { frame, stream } = current
+        const takenBytes = frame.take(rest)
+        output.push(...(await stream.update(rest.subarray(0, takenBytes))))
+        rest = rest.subarray(takenBytes)
+        if (!frame.isComplete()) continue
+        output.push(...(await stream.end()))
+        close()
+      }
+      return output
+    },
+    end: () => {
+      if (current !== undefined) throw corrupt('zst', 'it ends too early')
+      return []
+    },
+    close,
+  }
+}
