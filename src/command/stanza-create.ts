@@ -1,5 +1,5 @@
 /** stanza-create: makes a stanza in every configured repository, or proves that it is there and of this cluster. */
-import { AppError } from '../base/error.ts'
+import { AppError, isErrorKind } from '../base/error.ts'
 import type { Secret } from '../base/secret.ts'
 import {
   archiveInfoKey,
@@ -44,6 +44,10 @@ export async function stanzaCreate(context: Context): Promise<number> {
     const outcome = await createIn(repo, stanza, control)
     if (outcome === 'valid') {
       log.info(`stanza '${stanza}' already exists on repo${repo.key} and is valid`)
+    } else if (outcome === 'repaired') {
+      log.info(
+        `stanza '${stanza}' on repo${repo.key} is valid, missing info files were written again`,
+      )
     }
     outcomes.push({ repo: repo.key, outcome })
   }
@@ -72,6 +76,10 @@ interface Pair {
 }
 
 async function createIn(repo: Repo, stanza: string, control: ControlFile): Promise<Outcome> {
+  if (!(await rootExists(repo))) {
+    await writeInfoFiles(repo, stanza, control)
+    return 'created'
+  }
   const archive = await lookFor(repo, archiveInfoKey(stanza))
   const backup = await lookFor(repo, backupInfoKey(stanza))
   if (!exists(archive) && !exists(backup)) {
@@ -90,6 +98,17 @@ async function createIn(repo: Repo, stanza: string, control: ControlFile): Promi
   matchInfoFiles(await loadArchiveInfo(repo, stanza), await loadBackupInfo(repo, stanza), control)
   const repaired = [await repair(repo, archive), await repair(repo, backup)]
   return repaired.includes('repaired') ? 'repaired' : 'valid'
+}
+
+/** A repository is made by its first stanza; the storage decides whether it may make its root. */
+async function rootExists(repo: Repo): Promise<boolean> {
+  try {
+    await repo.storage.list('')
+    return true
+  } catch (error) {
+    if (isErrorKind(error, 'path-missing')) return false
+    throw error
+  }
 }
 
 async function lookFor(repo: Repo, key: string): Promise<Pair> {
