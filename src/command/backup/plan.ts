@@ -32,6 +32,10 @@ export interface BackupFacts {
   readonly lsnStart: string
 }
 
+interface Named {
+  readonly name: string
+}
+
 export interface BackupPlan {
   /** The manifest before anything is copied: every file without checksum. */
   readonly draft: Manifest
@@ -41,14 +45,14 @@ export interface BackupPlan {
   readonly pageSizeBytes: number
 }
 
+const byName = (left: Named, right: Named): number => compareBytes(left.name, right.name)
+
 const CONTROL_NAME = 'pg_data/global/pg_control'
 /** What is stored of pg_control: 512 bytes that count, padded to the size PostgreSQL gives the file. */
 const CONTROL_STORED_BYTES = 8192
 
 export function planBackup(facts: BackupFacts): BackupPlan {
-  const files = facts.listing.files
-    .map(draftFile)
-    .toSorted((left, right) => compareBytes(left.name, right.name))
+  const files = facts.listing.files.map(draftFile).toSorted(byName)
   const draft: Manifest = {
     label: facts.label,
     kind: 'full',
@@ -72,13 +76,13 @@ export function planBackup(facts: BackupFacts): BackupPlan {
       catalogVersion: facts.control.catalogVersion,
     },
     options: facts.options,
-    targets: facts.listing.targets,
+    targets: facts.listing.targets.toSorted(byName),
     cipherPass: facts.cipherPass,
-    databases: facts.databases,
+    databases: facts.databases.toSorted(byName),
     annotations: facts.annotations,
     files,
-    links: facts.listing.links,
-    paths: facts.listing.paths,
+    links: facts.listing.links.toSorted(byName),
+    paths: facts.listing.paths.toSorted(byName),
   }
   const diskPaths = new Map(facts.listing.files.map(({ name, diskPath }) => [name, diskPath]))
   const jobs = files
