@@ -8,18 +8,21 @@ export const MINUTE_MS = 60 * SECOND_MS
 export const HOUR_MS = 60 * MINUTE_MS
 export const DAY_MS = 24 * HOUR_MS
 
-const SIZE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'] as const
+const SIZE_UNITS = [
+  { name: 'B', bytes: 1 },
+  { name: 'KB', bytes: KIB },
+  { name: 'MB', bytes: MIB },
+  { name: 'GB', bytes: GIB },
+  { name: 'TB', bytes: 1024 * GIB },
+  { name: 'PB', bytes: 1024 * 1024 * GIB },
+] as const
 
-/** `123B`, `23.4MB`: powers of 1024, one decimal (truncated), `.0` dropped, as pgBackRest's `info` prints sizes. */
-export function formatSize(bytes: number): string {
-  let unit = 0
-  let scale = 1
-  while (unit < SIZE_UNITS.length - 1 && bytes >= scale * 1024) {
-    scale *= 1024
-    unit += 1
-  }
-  const tenths = Math.floor((bytes * 10) / scale) / 10
-  return `${unit === 0 ? bytes : tenths}${SIZE_UNITS[unit] ?? ''}`
+/** `123B`, `23.4MB`: powers of 1024, one decimal rounded from two truncated ones, `.0` dropped (pgBackRest 2.60). */
+export function formatSize(sizeBytes: number): string {
+  if (sizeBytes < KIB) return `${sizeBytes}B`
+  const unit = SIZE_UNITS.findLast(({ bytes }) => sizeBytes >= bytes) ?? SIZE_UNITS[0]
+  const tenths = Math.round(Math.floor((sizeBytes / unit.bytes) * 100) / 10)
+  return `${Math.floor(tenths / 10)}${tenths % 10 === 0 ? '' : `.${tenths % 10}`}${unit.name}`
 }
 
 /** `850ms`, `3.2s`, `4m12s`, `2h05m`: for people, never parsed. */
