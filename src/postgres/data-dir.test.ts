@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { chmod, chown, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -52,7 +54,7 @@ test('a file is listed with size, whole seconds, mode, owner and place', async (
   const { dataDir, write, list } = await tree(t)
   await write('pg/base/5/1259', 'abc')
   await utimes(join(dataDir, 'base/5/1259'), 1000.9, 1000.9)
-  execFileSync('chmod', ['0640', join(dataDir, 'base/5/1259')])
+  await chmod(join(dataDir, 'base/5/1259'), 0o640)
 
   const { files } = await list()
 
@@ -73,7 +75,7 @@ test('a file is listed with size, whole seconds, mode, owner and place', async (
 test('owners without a name are false', { skip: process.getuid?.() !== 0 }, async (t) => {
   const { dataDir, write, list } = await tree(t)
   await write('pg/PG_VERSION', '15\n')
-  execFileSync('chown', ['54321:54321', join(dataDir, 'PG_VERSION')])
+  await chown(join(dataDir, 'PG_VERSION'), 54321, 54321)
 
   const [file] = (await list()).files
 
@@ -112,13 +114,15 @@ test('what is left out is listed with its reason', async (t) => {
   ])
 })
 
-test('a pipe is left out with a warning', async (t) => {
+test('a socket is left out with a warning', async (t) => {
   const { dataDir, list } = await tree(t)
-  execFileSync('mkfifo', [join(dataDir, 'fifo')])
+  await using server = createServer().listen(join(dataDir, 'socket'))
+  await once(server, 'listening')
 
-  const { warnings } = await list()
+  const { files, warnings } = await list()
 
-  assert.deepEqual(warnings, [`exclude special file '${join(dataDir, 'fifo')}' from backup`])
+  assert.deepEqual(files, [])
+  assert.deepEqual(warnings, [`exclude special file '${join(dataDir, 'socket')}' from backup`])
 })
 
 test('a linked directory is listed as if it were inside, with link and target', async (t) => {
