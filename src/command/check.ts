@@ -1,13 +1,11 @@
 /**
  * check: proves that WAL gets from the server into every repository, by closing a segment and waiting for it to arrive.
  */
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { AppError, errnoOf, isErrorKind } from '../base/error.ts'
+import { AppError, isErrorKind } from '../base/error.ts'
 import { parseSegmentName, type SegmentName } from '../format/wal.ts'
 import { switchWal } from '../postgres/backup-mode.ts'
-import { textColumn } from '../postgres/row.ts'
 import { loadArchiveInfo, loadBackupInfo, openRepos, type Repo } from '../repo/repo.ts'
+import { diagnoseArchiving } from './archiver.ts'
 import { archivePlace, awaitSegments } from './backup/wal.ts'
 import { type Context, stanzaOf } from './command.ts'
 import { matchInfoFiles, openPrimary, type Primary } from './preflight.ts'
@@ -62,51 +60,8 @@ async function awaitArchived(
   } catch (error) {
     if (!isErrorKind(error, 'archive-timeout')) throw error
     throw new AppError('archive-timeout', error.message, {
-      hint: [...error.hints, ...(await diagnose(primary, context.config.text('pg-path', 1)))],
+      hint: await diagnoseArchiving(primary.connection, context.config.text('pg-path', 1), segment),
       cause: error,
     })
-  }
-}
-
-/** What pg_stat_archiver and the archive_status directory say, as sentences. */
-async function diagnose({ connection }: Primary, dataDir: string): Promise<readonly string[]> {
-  const [row] = await connection.rows(
-    `select archived_count::text, coalesce(last_archived_wal, '') as last_archived_wal,
-            failed_count::text, coalesce(last_failed_wal, '') as last_failed_wal,
-            coalesce(last_failed_time >= coalesce(last_archived_time, '-infinity'), false)::text as failing
-       from pg_stat_archiver`,
-  )
-  const archived = textColumn(row, 'archived_count')
-  const failed = textColumn(row, 'failed_count')
-  const waiting = await countReady(dataDir)
-  return [
-    failed === '0'
-      ? 'pg_stat_archiver: PostgreSQL has not recorded a failure of archive_command.'
-      : `pg_stat_archiver: archive_command failed ${failed} time(s), last for WAL segment ${textColumn(row, 'last_failed_wal')}` +
-        (textColumn(row, 'failing') === 'true'
-          ? ', and has not succeeded since.'
-          : ', and has succeeded since.'),
-    archived === '0'
-      ? 'pg_stat_archiver: no WAL segment has been archived yet.'
-      : `pg_stat_archiver: ${archived} WAL segment(s) archived, last ${textColumn(row, 'last_archived_wal')}.`,
-    ...(waiting === undefined
-      ? []
-      : [
-          `${waiting} WAL segment(s) are waiting to be archived (.ready in pg_wal/archive_status).`,
-        ]),
-    connection.archiveLibrary === ''
-      ? `archive_command is '${connection.archiveCommand}': run it by hand as the server's user to see its error.`
-      : `archive_library is '${connection.archiveLibrary}': PostgreSQL ignores archive_command.`,
-  ]
-}
-
-/** Undefined when the directory cannot be read: a diagnosis must not hide the error it explains. */
-async function countReady(dataDir: string): Promise<number | undefined> {
-  try {
-    const names = await readdir(join(dataDir, 'pg_wal', 'archive_status'))
-    return names.filter((name) => name.endsWith('.ready')).length
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error
-    return undefined
   }
 }
