@@ -185,7 +185,7 @@ export const COMMANDS = {
       {
         text: 'Restore it over the old files, copying only what differs',
         command:
-          "pgsurety --stanza=main --delta --type=time --target='2026-01-02 03:04:05+00' --target-action=promote restore",
+          "pgsurety --stanza=main --delta --type=time --target='2026-01-02 03:04:05+00' restore",
       },
     ],
     parameters: [],

@@ -21,8 +21,6 @@ interface OldName {
   readonly index: 'with' | 'without' | 'either'
 }
 
-let oldNames: ReadonlyMap<string, OldName> | undefined
-
 /**
  * What `candidate` (without leading dashes) means, or undefined when there is no such option. With `abbreviation:
  * 'allowed'` a beginning that fits one name only will do. Throws `option-invalid` for an index that is missing, unwanted
@@ -101,20 +99,20 @@ function splitIndex(
 
 interface FoundName {
   readonly name: OptionName
-  /** Set when `name` was found by an old name, or by its own name which without index is an old name. */
-  readonly old: OldName['index'] | undefined
+  /** Set when it was found by an old name. */
+  readonly old?: OldName
 }
 
 function findName(base: string, abbreviation: 'allowed' | 'refused'): FoundName | undefined {
-  oldNames ??= collectOldNames()
-  if (isOptionName(base)) return { name: base, old: oldNames.get(base)?.index }
+  if (isOptionName(base)) return { name: base }
   const short = abbreviation === 'allowed' ? onlyNameBeginning(base) : undefined
-  if (short !== undefined) return { name: short, old: undefined }
+  if (short !== undefined) return { name: short }
   const old =
-    oldNames.get(base) ??
-    (abbreviation === 'allowed' ? onlyOne(beginningWith(base, oldNames.keys())) : undefined)
-  const entry = typeof old === 'string' ? oldNames.get(old) : old
-  return entry === undefined ? undefined : { name: entry.name, old: entry.index }
+    oldName(base) ??
+    (abbreviation === 'allowed'
+      ? oldName(onlyOne(beginningWith(base, oldNames().keys())))
+      : undefined)
+  return old === undefined ? undefined : { name: old.name, old }
 }
 
 /** Our own options never make an abbreviation ambiguous that pgBackRest understands. */
@@ -132,19 +130,26 @@ function onlyOne<T>(values: readonly T[]): T | undefined {
   return values.length === 1 ? values[0] : undefined
 }
 
-function collectOldNames(): ReadonlyMap<string, OldName> {
+let collectedOldNames: ReadonlyMap<string, OldName> | undefined
+
+function oldName(base: string | undefined): OldName | undefined {
+  return base === undefined ? undefined : oldNames().get(base)
+}
+
+/** Collected when first needed: a run that uses no old name does without. */
+function oldNames(): ReadonlyMap<string, OldName> {
+  if (collectedOldNames !== undefined) return collectedOldNames
   const names = new Map<string, OldName>()
   for (const name of OPTION_NAMES) {
     for (const pattern of optionRow(name).deprecated ?? []) {
       const base = pattern.replace('?', '')
       const index = pattern.includes('?') ? 'with' : 'without'
       const known = names.get(base)
-      names.set(base, {
-        name,
-        index: known === undefined || known.index === index ? index : 'either',
-      })
+      const isBoth = known !== undefined && known.index !== index
+      names.set(base, { name, index: isBoth ? 'either' : index })
     }
   }
+  collectedOldNames = names
   return names
 }
 
@@ -155,19 +160,21 @@ interface IndexCheck {
   readonly found: FoundName
 }
 
+/** Some names without index are old spellings of index 1: `repo-path`, `db-path`. */
 function assertIndexFits({ candidate, base, index, found }: IndexCheck): void {
   const { group } = optionRow(found.name)
-  const isOldName = base !== found.name && found.old !== undefined
   if (index !== undefined) {
-    if (group === undefined) throw invalid(`option '${candidate}' cannot have an index`)
-    if (isOldName && found.old === 'without') {
+    if (found.old?.index === 'without') {
       throw invalid(`deprecated option '${candidate}' cannot have an index`)
     }
+    if (group === undefined) throw invalid(`option '${candidate}' cannot have an index`)
     return
   }
-  if (group === undefined || found.old === 'without' || found.old === 'either') return
+  if (group === undefined) return
+  const old = found.old ?? oldName(base)
+  if (old !== undefined && old.index !== 'with') return
   throw invalid(
-    `${isOldName ? 'deprecated ' : ''}option '${candidate}' requires an index`,
+    `${found.old === undefined ? '' : 'deprecated '}option '${candidate}' requires an index`,
     `add the required index, e.g. ${displayName(found.name, 1)}.`,
   )
 }

@@ -73,32 +73,33 @@ export function companionsOf(name: OptionName): readonly OptionName[] {
   return [`${name}-file`, `${name}-command`].filter(isOptionName)
 }
 
-/** Headings for help and reference, with the options below each. */
-export const OPTION_TOPICS: readonly {
+export interface OptionTopic {
   readonly title: string
   readonly names: readonly OptionName[]
-}[] = [
-  topic('Command', COMMAND_LINE_OPTIONS),
-  topic('General', GENERAL_OPTIONS),
-  topic('Log', LOG_OPTIONS),
-  topic('Archive', ARCHIVE_OPTIONS),
-  topic('Backup', BACKUP_OPTIONS),
-  topic('Restore', RESTORE_OPTIONS),
-  topic('PostgreSQL', PG_OPTIONS),
-  topic('Repository', REPO_OPTIONS),
-  topic('Repository host', REPO_HOST_OPTIONS),
-  topic('Object store', REPO_STORAGE_OPTIONS),
-  topic('S3', REPO_S3_OPTIONS),
-  topic('Azure', REPO_AZURE_OPTIONS),
-  topic('GCS', REPO_GCS_OPTIONS),
-  topic('SFTP', REPO_SFTP_OPTIONS),
-  topic('TLS', TLS_OPTIONS),
-]
+}
 
-function topic(
-  title: string,
-  declared: Readonly<Record<string, OptionRow>>,
-): (typeof OPTION_TOPICS)[number] {
+/** Headings for help and reference, with the options below each. */
+export function optionTopics(): readonly OptionTopic[] {
+  return [
+    topic('Command', COMMAND_LINE_OPTIONS),
+    topic('General', GENERAL_OPTIONS),
+    topic('Log', LOG_OPTIONS),
+    topic('Archive', ARCHIVE_OPTIONS),
+    topic('Backup', BACKUP_OPTIONS),
+    topic('Restore', RESTORE_OPTIONS),
+    topic('PostgreSQL', PG_OPTIONS),
+    topic('Repository', REPO_OPTIONS),
+    topic('Repository host', REPO_HOST_OPTIONS),
+    topic('Object store', REPO_STORAGE_OPTIONS),
+    topic('S3', REPO_S3_OPTIONS),
+    topic('Azure', REPO_AZURE_OPTIONS),
+    topic('GCS', REPO_GCS_OPTIONS),
+    topic('SFTP', REPO_SFTP_OPTIONS),
+    topic('TLS', TLS_OPTIONS),
+  ]
+}
+
+function topic(title: string, declared: Readonly<Record<string, OptionRow>>): OptionTopic {
   const names = withCompanions(declared).map(([name]) => name)
   return { title, names: names.filter(isOptionName).toSorted() }
 }
@@ -109,8 +110,15 @@ function withCompanions(
 ): readonly (readonly [string, OptionRow])[] {
   return Object.entries(declared).flatMap(([name, row]): (readonly [string, OptionRow])[] => {
     if (row.secret !== true) return [[name, row]]
-    const { secret: _, required: _required, deprecated: _old, ...shared } = row
-    const companion: OptionRow = { ...shared, kind: 'string', origin: 'pgsurety' }
+    const { commands, group, section, depends, support } = row
+    const companion = {
+      commands,
+      ...(group === undefined ? {} : { group }),
+      ...(section === undefined ? {} : { section }),
+      ...(depends === undefined ? {} : { depends }),
+      ...(support === undefined ? {} : { support }),
+      origin: 'pgsurety',
+    } as const
     const what = `'${name}'`
     return [
       [name, row],
@@ -120,7 +128,11 @@ function withCompanions(
       ],
       [
         `${name}-command`,
-        { ...companion, summary: `Shell command that prints the value of ${what}.` },
+        {
+          ...companion,
+          kind: 'string',
+          summary: `Shell command that prints the value of ${what}.`,
+        },
       ],
     ]
   })

@@ -63,11 +63,17 @@ export function resolveOptions(input: ResolveInput): Resolved {
     pg: [...new Set([1, ...indexesGiven(input.given, 'pg')])],
   }
   const resolver = new Resolver(input)
-  for (const name of names) {
+  // A missing stanza explains most other errors, so it is reported first, as in pgBackRest.
+  if (names.includes('stanza')) resolver.resolve('stanza', 1)
+  const shownNames = names.flatMap((name) => {
     const { group } = optionRow(name)
-    for (const index of group === undefined ? [1] : candidates[group]) resolver.resolve(name, index)
-  }
-  const options = resolver.inOrder(names)
+    const indexes = group === undefined ? [1] : candidates[group]
+    return indexes.map((index) => {
+      resolver.resolve(name, index)
+      return displayName(name, index)
+    })
+  })
+  const options = resolver.inOrder(shownNames)
   return {
     options,
     indexes: { repo: indexesKept(options, 'repo'), pg: indexesKept(options, 'pg') },
@@ -113,14 +119,14 @@ class Resolver {
     return resolved
   }
 
-  inOrder(names: readonly OptionName[]): Map<string, ResolvedOption> {
-    const position = new Map(names.map((name, index) => [name, index]))
-    const rank = (option: ResolvedOption): number => position.get(option.name) ?? 0
-    return new Map(
-      [...this.#resolved].toSorted(
-        ([, left], [, right]) => rank(left) - rank(right) || left.index - right.index,
-      ),
-    )
+  /** Dependencies are resolved early, so the order of resolving is not the order of the names. */
+  inOrder(shownNames: readonly string[]): Map<string, ResolvedOption> {
+    const ordered = new Map<string, ResolvedOption>()
+    for (const shown of shownNames) {
+      const option = this.#resolved.get(shown)
+      if (option !== undefined) ordered.set(shown, option)
+    }
+    return ordered
   }
 
   #decide(asked: Asked): ResolvedOption {

@@ -12,7 +12,7 @@ const GROUP_OR_WORLD_READABLE = 0o044
 export function checkSecrets(resolved: Resolved, files: ConfigFiles, warnings: string[]): void {
   for (const option of resolved.options.values()) {
     if (optionRow(option.name).secret !== true) continue
-    const given = [option, ...companions(resolved, option.name, option.index)].filter(isSet)
+    const given = [option, ...companions(resolved, option.name, option.index)].filter(isGiven)
     const [first, second] = given.map(({ name, index }) => displayName(name, index))
     if (second !== undefined) {
       throw new AppError('option-invalid', `options '${first}' and '${second}' cannot both be set`)
@@ -32,10 +32,11 @@ export function readSecret(
   files: ConfigFiles,
   { name, index }: { readonly name: OptionName; readonly index: number },
 ): Secret | undefined {
-  const own = resolved.options.get(displayName(name, index))?.value
-  if (typeof own === 'string') return new Secret(own)
-  const companion = companions(resolved, name, index).find(isSet)
-  if (typeof companion?.value !== 'string') return undefined
+  const companion = companions(resolved, name, index).find(isGiven)
+  if (typeof companion?.value !== 'string') {
+    const own = resolved.options.get(displayName(name, index))?.value
+    return typeof own === 'string' ? new Secret(own) : undefined
+  }
   const text =
     companion.name === `${name}-file`
       ? readSecretFile(files, companion.value)
@@ -67,6 +68,6 @@ function companions(
   })
 }
 
-function isSet({ value }: ResolvedOption): boolean {
-  return value !== undefined
+function isGiven({ value, source }: ResolvedOption): boolean {
+  return value !== undefined && source !== 'default'
 }

@@ -11,25 +11,22 @@ export const COMMAND_LINE_OPTIONS = {
   },
   config: {
     kind: 'string',
-    summary: 'Configuration file to read.',
+    summary: "Configuration file instead of /etc/pgsurety/pgsurety.conf or pgBackRest's.",
     section: 'command-line',
     commands: ALL_COMMANDS,
-    default: '/etc/pgbackrest/pgbackrest.conf',
     negatable: true,
   },
   'config-include-path': {
     kind: 'path',
-    summary: 'Directory of further configuration files (*.conf).',
+    summary: 'Directory of further files (*.conf) instead of conf.d beside the main file.',
     section: 'command-line',
     commands: ALL_COMMANDS,
-    default: '/etc/pgbackrest/conf.d',
   },
   'config-path': {
     kind: 'path',
-    summary: 'Directory that holds the configuration file and conf.d.',
+    summary: 'Directory that holds pgsurety.conf or pgbackrest.conf, and conf.d.',
     section: 'command-line',
     commands: ALL_COMMANDS,
-    default: '/etc/pgbackrest',
   },
   'detail-level': {
     kind: 'choice',
@@ -106,7 +103,7 @@ export const COMMAND_LINE_OPTIONS = {
   },
   online: {
     kind: 'boolean',
-    summary: 'Back up a running cluster.',
+    summary: 'The cluster is running.',
     section: 'command-line',
     commands: ['backup', 'stanza-create', 'stanza-upgrade'],
     default: 'y',

@@ -6,7 +6,7 @@ export const RESTORE_OPTIONS = {
     summary: 'Keep archive_mode in the restored cluster, or turn it off.',
     commands: ['restore'],
     default: 'preserve',
-    allowed: ['preserve', 'n'],
+    allowed: ['preserve', 'off'],
   },
   'db-exclude': {
     kind: 'list',
