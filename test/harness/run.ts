@@ -161,21 +161,21 @@ function failure(argv: readonly string[], result: RunResult, what: string): Erro
   return new Error(`${argv.join(' ')}: ${what}\n${result.stderr}${result.stdout}`.trimEnd())
 }
 
-/** Throws, once and clearly, when the unprivileged user cannot read this checkout (say, one below /root). */
-function requireReadableCheckout(): void {
+/** Whether the unprivileged user can read this checkout: not, say, below /root. */
+export function checkoutReadability(): 'readable' | 'unreadable' {
   const found = spawnSync('test', ['-r', join(checkout, 'package.json')], spawnSetup({}))
-  if (found.status === 0) return
-  throw new Error(
-    `user ${unprivileged.name} cannot read '${checkout}': run 'npm test', which works on a readable copy`,
-  )
+  return found.status === 0 ? 'readable' : 'unreadable'
 }
 
-let checked = 'no'
+let readability: 'readable' | 'unreadable' | undefined
 
 /** The command line that runs pgsurety from its sources, for commands written into configurations. */
 export function pgsuretyCommand(): readonly string[] {
-  if (checked === 'no') requireReadableCheckout()
-  checked = 'yes'
+  readability ??= checkoutReadability()
+  if (readability === 'unreadable') {
+    const { name } = unprivileged
+    throw new Error(`user '${name}' cannot read '${checkout}': run 'npm test', which tests a copy`)
+  }
   return [process.execPath, join(checkout, 'src/cli/main.ts')]
 }
 
