@@ -13,11 +13,9 @@ const SIZE_UNITS = [
   { name: 'KB', bytes: KIB },
   { name: 'MB', bytes: MIB },
   { name: 'GB', bytes: GIB },
-  { name: 'TB', bytes: 1024 * GIB },
-  { name: 'PB', bytes: 1024 * 1024 * GIB },
 ] as const
 
-/** `123B`, `23.4MB`: powers of 1024, one decimal rounded from two truncated ones, `.0` dropped (pgBackRest 2.60). */
+/** `123B`, `23.4MB`: powers of 1024 up to GB, one decimal rounded from two truncated ones, `.0` dropped (pgBackRest 2.60). */
 export function formatSize(sizeBytes: number): string {
   if (sizeBytes < KIB) return `${sizeBytes}B`
   const unit = SIZE_UNITS.findLast(({ bytes }) => sizeBytes >= bytes) ?? SIZE_UNITS[0]

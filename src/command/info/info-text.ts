@@ -1,4 +1,5 @@
 /** `info` for people: line for line what pgBackRest 2.60 prints. */
+import { formatSize } from '../../base/units.ts'
 import type { BackupEntry } from '../../format/backup-info.ts'
 import { kindOfLabel } from '../../format/label.ts'
 import {
@@ -189,8 +190,8 @@ function backupToText({ repoKey, entry, manifest }: ListedBackup, question: Ques
     `timestamp start/stop: ${timeToText(entry.startS)} / ${timeToText(entry.stopS)}`,
     `wal start/stop: ${rangeToText(entry.archiveStart, entry.archiveStop) ?? 'n/a'}`,
     ...lsnRange(entry, question),
-    `database size: ${sizeToText(entry.sizeBytes)}, database backup size: ${sizeToText(entry.sizeDeltaBytes)}`,
-    `repo${repoKey}: ${setSize(entry)}backup size: ${sizeToText(entry.repoSizeDeltaBytes)}`,
+    `database size: ${formatSize(entry.sizeBytes)}, database backup size: ${formatSize(entry.sizeDeltaBytes)}`,
+    `repo${repoKey}: ${setSize(entry)}backup size: ${formatSize(entry.repoSizeDeltaBytes)}`,
     ...references(entry, question),
     ...(details === undefined ? [] : contents(details)),
     ...errors(entry, details?.damagedFiles ?? []),
@@ -212,7 +213,7 @@ function lsnRange(entry: BackupEntry, question: Question): readonly string[] {
 /** With block maps the size of the whole set is not told: it would count blocks that this backup does not use. */
 function setSize({ repoSizeBytes, repoSizeMapBytes }: BackupEntry): string {
   return repoSizeMapBytes === undefined
-    ? `backup set size: ${sizeToText(repoSizeBytes ?? 0)}, `
+    ? `backup set size: ${formatSize(repoSizeBytes ?? 0)}, `
     : ''
 }
 
@@ -274,18 +275,4 @@ function timeToText(seconds: number): string {
   const hours = two(Math.floor(Math.abs(offset) / 60))
   const minutes = Math.abs(offset) % 60
   return `${day} ${time}${offset > 0 ? '-' : '+'}${hours}${minutes === 0 ? '' : `:${two(minutes)}`}`
-}
-
-const SIZE_UNITS = [
-  { name: 'KB', bytes: 1024n },
-  { name: 'MB', bytes: 1024n ** 2n },
-  { name: 'GB', bytes: 1024n ** 3n },
-] as const
-
-/** `123B`, `23.4MB`: one decimal, rounded half up from two, `.0` dropped; nothing above GB. */
-function sizeToText(sizeBytes: number): string {
-  if (sizeBytes < 1024) return `${sizeBytes}B`
-  const unit = SIZE_UNITS.findLast(({ bytes }) => sizeBytes >= bytes) ?? SIZE_UNITS[0]
-  const tenths = Math.round(Number((BigInt(sizeBytes) * 100n) / unit.bytes) / 10)
-  return `${Math.floor(tenths / 10)}${tenths % 10 === 0 ? '' : `.${tenths % 10}`}${unit.name}`
 }
