@@ -47,7 +47,7 @@ test('no command line and no file makes anything but a configuration or an AppEr
         assert(error instanceof AppError, String(error))
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: 400 },
   )
 })
 
@@ -82,6 +82,6 @@ test('options written back and read again give the same configuration', () => {
 
       assert.deepEqual(again.fromEverywhere(), first.fromEverywhere())
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
 })
