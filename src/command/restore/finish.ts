@@ -83,9 +83,12 @@ export async function writeLikeDataDir(
   await syncDirectory(dataDir)
 }
 
+/** Keeps the file's time, which is that of the backup. */
 async function invalidateCheckpoint(path: string): Promise<void> {
   const before = await readFile(toBytes(path))
   await using file = await open(toBytes(path), 'r+')
+  const { atime, mtime } = await file.stat()
   await file.write(withInvalidCheckpoint(before), 0, before.length, 0)
+  await file.utimes(atime, mtime)
   await file.sync()
 }
