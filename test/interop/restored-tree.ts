@@ -1,0 +1,89 @@
+/** What tools restore of one backup, one after the other to the same place: compared as trees, or started. */
+import { readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openCluster } from '../harness/cluster.ts'
+import { runAs } from '../harness/run.ts'
+import { compareTrees } from '../harness/tree.ts'
+import type { SharedRepository, Tool } from './shared-stanza.ts'
+
+/** Restores one backup into `data` and `tablespaces` of a folder, its path. The restored cluster does not archive. */
+async function restore(repository: SharedRepository, tool: Tool, label: string): Promise<string> {
+  const place = join(repository.folder, 'restored')
+  await runAs(['mkdir', '-m', '700', place, `${place}/data`])
+  await repository.run(tool, [
+    `--set=${label}`,
+    `--pg1-path=${place}/data`,
+    `--tablespace-map-all=${place}/tablespaces`,
+    '--archive-mode=off',
+    'restore',
+  ])
+  return place
+}
+
+/**
+ * Differences of what `others` restore from what `first` restores, as lines: content, modes, owners, link targets and
+ * the files' modification times.
+ */
+export async function restoreDifferences(
+  repository: SharedRepository,
+  label: string,
+  [first, ...others]: readonly [Tool, ...Tool[]],
+): Promise<readonly string[]> {
+  const expected = await restoreAside(repository, first, label)
+  const differences: string[] = []
+  for (const other of others) {
+    const found = await restoreAside(repository, other, label)
+    // pgBackRest before 2.51 leaves the checkpoint in pg_control as it was.
+    const ignore = [first, other].includes('2.45') ? [/^data\/global\/pg_control$/] : []
+    const lines = await compareTrees(expected, found, { ignore, modifiedTimes: 'compare' })
+    differences.push(...lines.map((line) => `${first}, ${other}: ${line}`))
+    await rm(found, { recursive: true })
+  }
+  await rm(expected, { recursive: true })
+  return differences
+}
+
+/** Makes room for the next restore. */
+async function restoreAside(
+  repository: SharedRepository,
+  tool: Tool,
+  label: string,
+): Promise<string> {
+  const place = await restore(repository, tool, label)
+  const aside = `${place}-by-${tool}`
+  await rename(place, aside)
+  await maskRun(`${aside}/data`)
+  return aside
+}
+
+/** Makes equal what no two restores have in common: their time, and the program to get WAL with. */
+async function maskRun(dataDir: string): Promise<void> {
+  const path = `${dataDir}/postgresql.auto.conf`
+  const text = await readFile(path, 'latin1')
+  const masked = text
+    .replaceAll(/^restore_command = '.* archive-get %f "%p"'$/gm, 'restore_command')
+    .replaceAll(/^(#.* on )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/gm, '$1then')
+  await writeFile(path, masked, 'latin1')
+  for (const made of [path, `${dataDir}/recovery.signal`]) await utimes(made, 0, 0)
+}
+
+/** What a query gives in the cluster that `tool` restores, after it has recovered to the end of the WAL. */
+export async function answerAfterRecovery(
+  repository: SharedRepository,
+  backup: { readonly tool: Tool; readonly label: string },
+  sql: string,
+): Promise<string> {
+  const place = await restore(repository, backup.tool, backup.label)
+  const { version } = repository.cluster
+  await using cluster = await openCluster({ version, dataDir: `${place}/data` })
+  await cluster.start()
+  for (let tries = 0; tries < 200; tries += 1) {
+    if ((await cluster.psql('select pg_is_in_recovery()')) === 'f') break
+    await sleep(50)
+  }
+  const answer = await cluster.psql(`select pg_is_in_recovery(); ${sql}`)
+  await cluster.stop()
+  await rm(place, { recursive: true })
+  return answer
+}
