@@ -91,12 +91,12 @@ struct codec *EXPORT(codec_open)(enum kind kind, int level) {
   return NULL;
 }
 
-static enum status lz4_compress(struct codec *codec, const uint8_t *in, uint32_t in_size, int last) {
+static enum status lz4_compress(struct codec *codec, uint32_t in_size, int last) {
   size_t size;
   if (!codec->begun) {
     size = LZ4F_compressBegin(codec->lz4_compress, output, OUTPUT_SIZE, &codec->preferences);
   } else if (in_size > 0) {
-    size = LZ4F_compressUpdate(codec->lz4_compress, output, OUTPUT_SIZE, in, in_size, NULL);
+    size = LZ4F_compressUpdate(codec->lz4_compress, output, OUTPUT_SIZE, input, in_size, NULL);
     consumed = in_size;
   } else if (last) {
     size = LZ4F_compressEnd(codec->lz4_compress, output, OUTPUT_SIZE, NULL);
@@ -113,9 +113,9 @@ static enum status lz4_compress(struct codec *codec, const uint8_t *in, uint32_t
   return consumed > 0 ? (last ? FULL : HUNGRY) : ENDED;
 }
 
-static enum status lz4_decompress(struct codec *codec, const uint8_t *in, uint32_t in_size) {
+static enum status lz4_decompress(struct codec *codec, uint32_t in_size) {
   size_t out_size = OUTPUT_SIZE, taken = in_size;
-  const size_t hint = LZ4F_decompress(codec->lz4_decompress, output, &out_size, in, &taken, NULL);
+  const size_t hint = LZ4F_decompress(codec->lz4_decompress, output, &out_size, input, &taken, NULL);
   if (LZ4F_isError(hint))
     return LZ4F_getErrorCode(hint) == LZ4F_ERROR_allocation_failed ? NO_MEMORY : CORRUPT;
   consumed = taken;
@@ -124,9 +124,9 @@ static enum status lz4_decompress(struct codec *codec, const uint8_t *in, uint32
   return taken < in_size || out_size == OUTPUT_SIZE ? FULL : HUNGRY;
 }
 
-static enum status bz2(struct codec *codec, const uint8_t *in, uint32_t in_size, int last) {
+static enum status bz2(struct codec *codec, uint32_t in_size, int last) {
   bz_stream *bz = &codec->bz;
-  bz->next_in = (char *)in;
+  bz->next_in = (char *)input;
   bz->avail_in = in_size;
   bz->next_out = (char *)output;
   bz->avail_out = OUTPUT_SIZE;
@@ -143,21 +143,20 @@ static enum status bz2(struct codec *codec, const uint8_t *in, uint32_t in_size,
 }
 
 /*
- * Works on `size` bytes at `offset` in the input buffer; see codec_consumed and codec_produced for what it did. `last`
+ * Works on the first `size` bytes of the input buffer; see codec_consumed and codec_produced for what it did. `last`
  * (compression only): nothing follows these bytes. After ENDED a decompressing codec must be closed.
  */
-enum status EXPORT(codec_run)(struct codec *codec, uint32_t offset, uint32_t size, int last) {
-  const uint8_t *in = input + offset;
+enum status EXPORT(codec_run)(struct codec *codec, uint32_t size, int last) {
   consumed = produced = 0;
   switch (codec->kind) {
   case LZ4_COMPRESS:
   case LZ4_COMPRESS_RAW:
-    return lz4_compress(codec, in, size, last);
+    return lz4_compress(codec, size, last);
   case LZ4_DECOMPRESS:
-    return lz4_decompress(codec, in, size);
+    return lz4_decompress(codec, size);
   case BZ2_COMPRESS:
   case BZ2_DECOMPRESS:
-    return bz2(codec, in, size, last);
+    return bz2(codec, size, last);
   }
   __builtin_trap();
 }

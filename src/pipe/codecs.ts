@@ -80,18 +80,17 @@ export type CodecKind = (typeof CODEC_KINDS)[number]
 /** In the order of `enum status` in codecs.c. */
 const STATUSES = ['hungry', 'full', 'ended', 'corrupt', 'no-memory'] as const
 
-export interface CodecRun {
+interface CodecRun {
   /** `hungry`: everything was taken. `ended`: the frame is complete, and the codec done. */
   readonly status: 'hungry' | 'ended' | 'corrupt'
   readonly takenBytes: number
 }
 
-/** One frame being written or read. */
+/** One frame being written or read. Output is made while it is taken; other codecs may be used in between. */
 export interface Codec {
-  /** Works on `bytes` and adds what comes out to `output`. */
-  run(bytes: Buffer, output: Buffer[]): CodecRun
-  /** Compression only: adds the rest of the frame to `output`. */
-  finish(output: Buffer[]): void
+  run(bytes: Buffer): Generator<Buffer, CodecRun, undefined>
+  /** Compression only: the rest of the frame. */
+  finish(): Generator<Buffer, CodecRun, undefined>
   /** Frees the codec's memory. Safe to call twice. */
   close(): void
 }
@@ -106,30 +105,29 @@ export function openCodec(kind: CodecKind, level: number): Codec {
   let handle = call('codec_open')(CODEC_KINDS.indexOf(kind), level)
   if (handle === 0) throw outOfMemory()
 
-  const runPiece = (piece: Buffer, output: Buffer[], last: 0 | 1): CodecRun => {
-    if (handle === 0) throw new AppError('assert', `'${kind}' is used after its end`)
-    put(piece)
+  function* runPiece(piece: Buffer, last: 0 | 1): Generator<Buffer, CodecRun, undefined> {
     for (let takenBytes = 0; ; ) {
-      const status = STATUSES[step(handle, takenBytes, piece.length - takenBytes, last)]
+      if (handle === 0) throw new AppError('assert', `'${kind}' is used after its end`)
+      // Each time anew: all codecs of the thread share the input buffer, and the taker may have used one.
+      const rest = piece.subarray(takenBytes)
+      put(rest)
+      const status = STATUSES[step(handle, rest.length, last)]
       takenBytes += consumed()
-      if (produced() > 0) output.push(take(produced()))
+      if (produced() > 0) yield take(produced())
       if (status === undefined || status === 'no-memory') throw outOfMemory()
       if (status !== 'full') return { status, takenBytes }
     }
   }
   return {
-    run: (bytes, output) => {
+    *run(bytes) {
       for (let takenBytes = 0; takenBytes < bytes.length; ) {
-        const piece = bytes.subarray(takenBytes, takenBytes + inputSizeBytes)
-        const ran = runPiece(piece, output, 0)
+        const ran = yield* runPiece(bytes.subarray(takenBytes, takenBytes + inputSizeBytes), 0)
         takenBytes += ran.takenBytes
         if (ran.status !== 'hungry') return { status: ran.status, takenBytes }
       }
       return { status: 'hungry', takenBytes: bytes.length }
     },
-    finish: (output) => {
-      runPiece(Buffer.alloc(0), output, 1)
-    },
+    finish: () => runPiece(Buffer.alloc(0), 1),
     close: () => {
       if (handle !== 0) call('codec_close')(handle)
       handle = 0

@@ -66,7 +66,7 @@ test('what was compressed comes back, whatever the content, level, container and
         assert.ok(back.equals(bytes))
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 100 },
   )
 })
 
@@ -87,7 +87,7 @@ test('a changed byte is a format error or changes nothing, where there is a chec
         assert.ok(isErrorKind(error, 'format'), String(error))
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   )
 })
 
@@ -114,6 +114,6 @@ test('random bytes are never decompressed and never crash', async () => {
         }
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 200 },
   )
 })

@@ -5,8 +5,7 @@
  * type, or not of that type at all, is `format`. Not for: choosing a type, or telling it from a name (compress-type.ts).
  */
 import { AppError } from '../base/error.ts'
-import type { CodecKind } from './codecs.ts'
-import { openCodec } from './codecs.ts'
+import { type Codec, type CodecKind, openCodec } from './codecs.ts'
 import type { CompressType } from './compress-type.ts'
 import { gzCompressor, gzDecompressor } from './gz.ts'
 import type { Filter } from './pipe.ts'
@@ -56,16 +55,8 @@ function passThrough(): Filter {
 function codecCompressor(kind: CodecKind, level: number): Filter {
   const codec = openCodec(kind, level)
   return {
-    update: (chunk) => {
-      const output: Buffer[] = []
-      codec.run(chunk, output)
-      return output
-    },
-    end: () => {
-      const output: Buffer[] = []
-      codec.finish(output)
-      return output
-    },
+    update: (chunk) => codec.run(chunk),
+    end: () => codec.finish(),
     close: () => {
       codec.close()
     },
@@ -74,24 +65,22 @@ function codecCompressor(kind: CodecKind, level: number): Filter {
 
 function codecDecompressor(type: 'lz4' | 'bz2'): Filter {
   /** The frame being read; undefined between frames. */
-  let codec: ReturnType<typeof openCodec> | undefined
+  let codec: Codec | undefined
   let seen: 'nothing' | 'bytes' = 'nothing'
   const close = (): void => {
     codec?.close()
     codec = undefined
   }
   return {
-    update: (chunk) => {
-      const output: Buffer[] = []
+    *update(chunk) {
       for (let at = 0; at < chunk.length; ) {
         seen = 'bytes'
         codec ??= openCodec(`${type}-decompress`, 0)
-        const { status, takenBytes } = codec.run(chunk.subarray(at), output)
+        const { status, takenBytes } = yield* codec.run(chunk.subarray(at))
         at += takenBytes
         if (status === 'corrupt') throw new AppError('format', `${type} data is corrupt`)
         if (status === 'ended') close()
       }
-      return output
     },
     end: () => {
       if (seen === 'nothing') throw new AppError('format', `${type} data is empty`)

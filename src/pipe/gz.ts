@@ -84,12 +84,11 @@ function decompressSync(format: GzFormat, bytes: Buffer): readonly Buffer[] | un
 function readStream(native: Transform & Zlib): Filter {
   const stream = driveStream(native, 'gz')
   return {
-    update: async (chunk) => {
-      const output = await stream.update(chunk)
+    async *update(chunk) {
+      yield* stream.update(chunk)
       checkAllTaken(stream.leftBytes())
-      return output
     },
-    end: async () => await stream.end(),
+    end: () => stream.end(),
     close: () => {
       stream.close()
     },

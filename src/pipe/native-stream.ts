@@ -45,13 +45,11 @@ export function startHeld({ heldBytesMax, whole, open }: HeldStart): Filter {
   let held: Buffer[] = []
   let heldBytes = 0
   let opened: Filter | undefined
-  const handOver = async (last: Buffer | 'end'): Promise<readonly Buffer[]> => {
+  async function* handOver(last: Buffer | 'end'): AsyncGenerator<Buffer, void, undefined> {
     opened = open()
-    const output: Buffer[] = []
-    for (const chunk of held) output.push(...(await opened.update(chunk)))
+    for (const chunk of held) yield* await opened.update(chunk)
     held = []
-    output.push(...(await (last === 'end' ? opened.end() : opened.update(last))))
-    return output
+    yield* await (last === 'end' ? opened.end() : opened.update(last))
   }
   return {
     update: (chunk) => {
@@ -74,45 +72,61 @@ export function startHeld({ heldBytesMax, whole, open }: HeldStart): Filter {
   }
 }
 
-export interface StreamFilter extends Filter {
+export interface StreamFilter {
+  update(chunk: Buffer): AsyncIterable<Buffer>
+  end(): AsyncIterable<Buffer>
+  close(): void
   /** Bytes given so far that the stream did not take, because they come after the end of what it reads. */
   leftBytes(): number
 }
 
-/** Runs a zlib stream chunk by chunk. `name` is for messages. */
+/** Runs a zlib stream chunk by chunk, no faster than its output is taken. `name` is for messages. */
 export function driveStream(stream: Transform & Zlib, name: string): StreamFilter {
-  let output: Buffer[] = []
   let givenBytes = 0
-  let settle: ((error: unknown) => void) | undefined
-  stream.on('data', (chunk: Buffer) => {
-    output.push(chunk)
-  })
-  stream.on('error', (error) => {
-    settle?.(error)
-  })
-  stream.on('end', () => {
-    // What ends inside a chunk ends the stream too, but then the callback of the write is still to come.
-    if (stream.writableEnded) settle?.(undefined)
-  })
-  const settled = async (start: () => void): Promise<readonly Buffer[]> => {
-    const { promise, resolve, reject } = Promise.withResolvers<undefined>()
-    settle = (error) => {
-      if (error instanceof Error) reject(nativeError(name, error))
-      else resolve(undefined)
+  let failure: Error | undefined
+  let wake: (() => void) | undefined
+  const fail = (error: Error): void => {
+    failure = error
+    wake?.()
+  }
+  stream.on('error', fail)
+  stream.on('readable', () => wake?.())
+
+  async function* outputOf(
+    start: (done: (error?: Error | null) => void) => void,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    const call = { isDone: false }
+    start((error) => {
+      call.isDone = true
+      if (error instanceof Error) fail(error)
+      else wake?.()
+    })
+    for (;;) {
+      const piece: unknown = stream.read()
+      if (Buffer.isBuffer(piece)) {
+        yield piece
+        continue
+      }
+      if (failure !== undefined) throw nativeError(name, failure)
+      if (call.isDone) return
+      const { promise, resolve } = Promise.withResolvers<undefined>()
+      wake = () => {
+        resolve(undefined)
+      }
+      await promise
     }
-    start()
-    await promise
-    const ready = output
-    output = []
-    return ready
   }
   return {
-    // One write at a time: `end` while writes are queued would add an empty zst frame (Node 24).
-    update: async (chunk) => {
+    // The write is done before `end` is called: with writes queued it would add an empty zst frame (Node 24).
+    update: (chunk) => {
       givenBytes += chunk.length
-      return await settled(() => stream.write(chunk, (error) => settle?.(error)))
+      return outputOf((done) => stream.write(chunk, done))
     },
-    end: async () => await settled(() => stream.end()),
+    end: () =>
+      outputOf((done) => {
+        stream.once('end', done)
+        stream.end()
+      }),
     close: () => {
       stream.destroy()
     },

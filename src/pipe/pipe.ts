@@ -12,12 +12,18 @@ import { createHash } from 'node:crypto'
  */
 export type ByteSource = AsyncIterable<Buffer>
 
-/** One stage of a copy: compression, encryption, a hash. Used once, then closed. */
+/** Made while it is taken, so that a kilobyte that holds a gigabyte of zeros never is a gigabyte of memory. */
+export type FilterOutput = Iterable<Buffer> | AsyncIterable<Buffer>
+
+/**
+ * One stage of a copy: compression, encryption, a hash. Used once, then closed. Every output must be taken to its end,
+ * or the filter closed, before the next call; errors surface while it is taken.
+ */
 export interface Filter {
-  /** Takes `chunk` whole and gives the output that is ready, possibly none. `chunk` is not kept after it resolves. */
-  update(chunk: Buffer): Promise<readonly Buffer[]> | readonly Buffer[]
+  /** The output that `chunk` makes possible, perhaps none. `chunk` is not kept after the output has been taken. */
+  update(chunk: Buffer): FilterOutput | Promise<FilterOutput>
   /** Called once after the last chunk: the rest of the output. Throws when the input ended too early. */
-  end(): Promise<readonly Buffer[]> | readonly Buffer[]
+  end(): FilterOutput | Promise<FilterOutput>
   /** Frees native memory; safe to call twice and after an error. */
   close(): void
 }
@@ -38,12 +44,12 @@ export async function* through(
 }
 
 async function* pass(
-  chunks: readonly Buffer[],
+  chunks: FilterOutput,
   filters: readonly Filter[],
   from: number,
 ): AsyncGenerator<Buffer, void, undefined> {
   const filter = filters[from]
-  for (const chunk of chunks) {
+  for await (const chunk of chunks) {
     if (filter === undefined) yield chunk
     else yield* pass(await filter.update(chunk), filters, from + 1)
   }

@@ -11,6 +11,7 @@ import {
   ONE_SHOT_OUTPUT_BYTES_MAX,
   startHeld,
   STREAM_CHUNK_BYTES,
+  type StreamFilter,
 } from './native-stream.ts'
 import type { Filter } from './pipe.ts'
 import { type ZstFrame, zstFrame } from './zst-frame.ts'
@@ -63,7 +64,7 @@ function decompressSync(bytes: Buffer): readonly Buffer[] | undefined {
 
 interface OpenFrame {
   readonly frame: ZstFrame
-  readonly stream: Filter
+  readonly stream: StreamFilter
 }
 
 function openFrame(): OpenFrame {
@@ -78,19 +79,17 @@ function readStream(): Filter {
     current = undefined
   }
   return {
-    update: async (chunk) => {
-      const output: Buffer[] = []
+    async *update(chunk) {
       for (let rest = chunk; rest.length > 0; ) {
         current ??= openFrame()
         const { frame, stream } = current
         const takenBytes = frame.take(rest)
-        output.push(...(await stream.update(rest.subarray(0, takenBytes))))
+        yield* stream.update(rest.subarray(0, takenBytes))
         rest = rest.subarray(takenBytes)
         if (!frame.isComplete()) continue
-        output.push(...(await stream.end()))
+        yield* stream.end()
         close()
       }
-      return output
     },
     end: () => {
       if (current !== undefined) throw corrupt('zst', 'it ends too early')
