@@ -62,20 +62,22 @@ interface TestPart {
   readonly node: string
   readonly files: readonly string[]
   readonly reporter: 'dot' | 'spec'
+  /** For each file: a hang is a failure, not an endless run. */
+  readonly timeoutMs: number
   readonly env?: Readonly<Record<string, string>>
 }
 
 let testPartCount = 0
 
 /** Test files, two at a time, each in a process of its own. */
-async function testPart({ name, node, files, reporter, env }: TestPart): Promise<void> {
+async function testPart({ name, node, files, reporter, timeoutMs, env }: TestPart): Promise<void> {
   const begin = performance.now()
   console.log(`\n== ${name}`)
   testPartCount += 1
   const tap = join(temporary, `${testPartCount}.tap`)
   const shown = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout']
   const counted = ['--test-reporter=tap', `--test-reporter-destination=${tap}`]
-  const limits = ['--test-concurrency=2', '--test-timeout=600000']
+  const limits = ['--test-concurrency=2', `--test-timeout=${timeoutMs}`]
   const code = await run([node, '--test', ...limits, ...shown, ...counted, ...files], env)
   const summary = readFileSync(tap, 'utf8')
   const count = (what: string): number =>
@@ -121,6 +123,7 @@ async function runParts(): Promise<void> {
     node: process.execPath,
     files: UNIT_TESTS,
     reporter: 'dot',
+    timeoutMs: 120_000,
     env,
   })
   await testPart({
@@ -128,6 +131,7 @@ async function runParts(): Promise<void> {
     node: NODE_26,
     files: UNIT_TESTS,
     reporter: 'dot',
+    timeoutMs: 120_000,
   })
   if (values.quick) return
   for (const name of PEERS) {
@@ -138,6 +142,7 @@ async function runParts(): Promise<void> {
     node: process.execPath,
     files: ALL_TESTS,
     reporter: 'spec',
+    timeoutMs: 600_000,
     env,
   })
   coveragePart(coverage)
