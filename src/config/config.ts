@@ -13,6 +13,7 @@ import { readSections, stanzaNames } from './config-sections.ts'
 import { deriveSettings } from './derive.ts'
 import { readEnvironment } from './environment.ts'
 import { givenOption, type GivenOptions, type OptionSource } from './given.ts'
+import { addImpliedType } from './implied-type.ts'
 import { parseIni, type Ini } from './ini.ts'
 import { displayName } from './option-name.ts'
 import type { OptionGroup, OptionKind } from './option-row.ts'
@@ -83,6 +84,7 @@ export function loadConfig(input: ConfigInput): Config {
   const ini = STANDALONE.has(command)
     ? new Map()
     : readEverywhere({ env: input.env, files, command, given, warnings })
+  addImpliedType(command, given)
   const resolved = resolveOptions({ command, given, programName: input.programName, warnings })
   assertSupported(resolved.options.values(), command)
   deriveSettings(resolved, warnings)

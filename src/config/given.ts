@@ -8,7 +8,8 @@ export interface GivenOption {
   readonly name: OptionName
   readonly index: number
   readonly form: ParsedName['form']
-  readonly source: Exclude<OptionSource, 'default'>
+  /** `default`: nobody gave it, but it follows from what was given. */
+  readonly source: OptionSource
   /** One for most options, several for lists and hashes, none when reset or negated. Booleans have `y` or `n`. */
   readonly values: readonly string[]
 }

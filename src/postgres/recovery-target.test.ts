@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatTargetTime, inferTargetType, parseTarget } from './recovery-target.ts'
+import { formatTargetTime, parseTarget } from './recovery-target.ts'
 
 function timeUs(text: string, zone?: string): bigint | undefined {
   const target = parseTarget({ type: 'time', text, zone })
@@ -91,14 +91,6 @@ test('a restore point has a name of up to 63 bytes', () => {
   })
   assert.throws(() => parseTarget({ type: 'name', text: `${name}é`, zone: undefined }), REFUSED)
   assert.throws(() => parseTarget({ type: 'name', text: '', zone: undefined }), REFUSED)
-})
-
-test('times and LSNs are recognised, numbers and words could be anything', () => {
-  assert.equal(inferTargetType('2026-05-02 14:30:00'), 'time')
-  assert.equal(inferTargetType('2026-05-02T14:30:00.5+02:00'), 'time')
-  assert.equal(inferTargetType('16/B374D848'), 'lsn')
-  assert.equal(inferTargetType('4711'), undefined)
-  assert.equal(inferTargetType('before_migration'), undefined)
 })
 
 test('an instant is shown in UTC and in the local zone, both with offset', (t) => {

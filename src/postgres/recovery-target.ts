@@ -41,12 +41,6 @@ export function parseTarget({ type, text, zone }: ParseTargetOptions): RecoveryT
   }
 }
 
-/** The type that a target's text can only have; a number or a word could be several. */
-export function inferTargetType(text: string): 'time' | 'lsn' | undefined {
-  if (TIME.test(text)) return 'time'
-  return LSN.test(text) ? 'lsn' : undefined
-}
-
 function parseTimeUs(text: string, zone: string | undefined): bigint {
   const found = TIME.exec(text)
   if (found === null) {

@@ -2,11 +2,7 @@
 import { AppError } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
 import type { RestoreType } from '../../postgres/recovery.ts'
-import {
-  inferTargetType,
-  parseTarget,
-  type RecoveryTarget,
-} from '../../postgres/recovery-target.ts'
+import { parseTarget, type RecoveryTarget } from '../../postgres/recovery-target.ts'
 import type { ChoiceTarget } from './choose.ts'
 import type { Destination } from './destination.ts'
 
@@ -53,30 +49,13 @@ function restoreType(config: Config): Pick<RestoreRequest, 'type' | 'typeFrom'> 
   const type = RESTORE_TYPES.find((known) => known === text)
   if (type === undefined) throw new AppError('assert', `unknown restore type '${text}'`)
   if (config.source('type') !== 'default') return { type, typeFrom: 'given' }
-  const target = config.optionalText('target')
-  if (target === undefined) return { type, typeFrom: 'default' }
-  const inferred = inferTargetType(target)
-  if (inferred !== undefined) return { type: inferred, typeFrom: 'inferred from --target' }
-  throw new AppError(
-    'option-required',
-    `option 'target' needs option 'type': '${target}' could mean several things`,
-    {
-      hint: /^\d+$/.test(target)
-        ? "use '--type=xid' for a transaction id, '--type=name' for a restore point."
-        : "use '--type=name' for a restore point; write times as '2026-05-02 14:29:59+00'.",
-    },
-  )
+  return { type, typeFrom: type === 'default' ? 'default' : 'inferred from --target' }
 }
 
 function recoveryTarget(config: Config, type: RestoreType): RecoveryTarget | undefined {
   const text = config.optionalText('target')
   if (type !== 'time' && type !== 'xid' && type !== 'lsn' && type !== 'name') return undefined
-  if (text === undefined) {
-    throw new AppError(
-      'option-required',
-      `restore command requires option: target (for type '${type}')`,
-    )
-  }
+  if (text === undefined) throw new AppError('assert', `restore type '${type}' without a target`)
   return parseTarget({ type, text, zone: config.optionalText('target-timezone') })
 }
 
