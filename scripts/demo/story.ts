@@ -198,7 +198,7 @@ async function lookAround(
 }
 
 function restoreOptions({ target }: Accident): readonly string[] {
-  return ['restore', '--delta', '--type=time', `--target=${target}`, '--target-action=promote']
+  return ['restore', '--delta', `--target=${target}`, '--target-action=promote']
 }
 
 async function plan(stage: Stage, accident: Accident): Promise<Outcome<undefined>> {
