@@ -9,6 +9,8 @@ if (major < 24 || (major === 24 && minor < 21)) {
   )
   process.exitCode = 46
 } else {
+  // libuv reads this when its pool starts, at the first call that needs it: room for the fsyncs of a batch.
+  process.env['UV_THREADPOOL_SIZE'] ??= '16'
   const { main } = await import('./cli.ts')
   process.exitCode = await main({
     argv: process.argv.slice(2),

@@ -6,8 +6,9 @@ import type { Manifest, ManifestFile } from '../../format/manifest.ts'
 import type { StanzaLock } from '../../repo/lock.ts'
 import type { Repo } from '../../repo/repo.ts'
 import { workerUrl } from '../../worker/worker.ts'
+import { batchesOf } from '../../worker/batch.ts'
 import type { Context } from '../command.ts'
-import { type CopyJob, type CopyResult, parseCopyResult } from './copy-job.ts'
+import { type CopyJob, type CopyResult, parseCopyResults } from './copy-job.ts'
 import { type BackupPlan, copiedFile } from './plan.ts'
 import { copySetup } from './running.ts'
 
@@ -26,19 +27,21 @@ export interface Copying {
 export async function copyFiles(copying: Copying): Promise<Manifest> {
   const { context, repo, plan, lock } = copying
   const drafts = new Map(plan.draft.files.map((file) => [file.name, file]))
-  await using pool = await context.openPool<CopyJob, CopyResult>({
+  await using pool = await context.openPool<readonly CopyJob[], readonly CopyResult[]>({
     jobModule: workerUrl('backup-copy', new URL('./copy-job.ts', import.meta.url)),
     threads: context.config.integer('process-max'),
     setup: copySetup(context, repo, plan),
-    parse: parseCopyResult,
+    parse: parseCopyResults,
   })
   let doneBytes = 0
   let pingMs = context.clock.nowMs()
-  for await (const { job, result } of pool.run(plan.jobs, context.signal)) {
-    const file = settle(context, drafts, { job, result })
-    if (file === undefined) drafts.delete(job.name)
-    else drafts.set(job.name, file)
-    doneBytes += job.sizeBytes
+  for await (const { job: batch, result } of pool.run(batchesOf(plan.jobs), context.signal)) {
+    for (const [index, job] of batch.entries()) {
+      const file = settle(context, drafts, { job, result: result[index] })
+      if (file === undefined) drafts.delete(job.name)
+      else drafts.set(job.name, file)
+      doneBytes += job.sizeBytes
+    }
     lock.progress({ sizeBytes: plan.totalBytes, completeBytes: doneBytes })
     context.progress({ step: 'backup', doneBytes, totalBytes: plan.totalBytes })
     if (context.clock.nowMs() - pingMs > PING_INTERVAL_MS) {
@@ -52,7 +55,7 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
 
 interface Settled {
   readonly job: CopyJob
-  readonly result: CopyResult
+  readonly result: CopyResult | undefined
 }
 
 function settle(
@@ -61,8 +64,9 @@ function settle(
   { job, result }: Settled,
 ): ManifestFile | undefined {
   const draft = drafts.get(job.name)
-  if (draft === undefined)
-    throw new AppError('assert', `a worker answered for unknown file '${job.name}'`)
+  if (draft === undefined || result === undefined) {
+    throw new AppError('assert', `the workers' answer does not fit file '${job.name}'`)
+  }
   const file = copiedFile(draft, result)
   const shown = toHumanText(job.diskPath)
   if (file === undefined) {

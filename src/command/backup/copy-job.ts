@@ -16,6 +16,7 @@ import { type PageCheck, pageCheck } from '../../postgres/page.ts'
 import { readControlFile } from '../../postgres/read-control-file.ts'
 import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
 import type { Storage } from '../../storage/storage.ts'
+import { together } from '../../worker/batch.ts'
 
 /** Told once to each thread. */
 export interface CopySetup {
@@ -65,11 +66,16 @@ export type CopyResult = Copied | Gone
 
 const READ_BYTES = MIB
 
-/** The job function for one open storage. */
+/** Copies one batch; results in the order of its jobs. */
 export function copyJobs(
   storage: Storage,
   setup: CopySetup,
-): (job: CopyJob) => Promise<CopyResult> {
+): (batch: readonly CopyJob[]) => Promise<readonly CopyResult[]> {
+  const copy = copyOne(storage, setup)
+  return async (batch) => await together(batch, copy)
+}
+
+function copyOne(storage: Storage, setup: CopySetup): (job: CopyJob) => Promise<CopyResult> {
   return async (job) => {
     if (job.kind === 'control') {
       const { bytes } = await readControlFile(setup.dataDir)
@@ -87,12 +93,14 @@ export function copyJobs(
 }
 
 /** Worker entry: see worker/thread.ts. */
-export async function openJobs(setup: unknown): Promise<(job: unknown) => Promise<CopyResult>> {
+export async function openJobs(
+  setup: unknown,
+): Promise<(batch: unknown) => Promise<readonly CopyResult[]>> {
   if (!isCopySetup(setup)) throw new AppError('assert', 'invalid set-up for a backup worker')
   const run = copyJobs(openStorage(setup.storage), setup)
-  return async (job) => {
-    if (!isCopyJob(job)) throw new AppError('assert', 'invalid job for a backup worker')
-    return await run(job)
+  return async (batch) => {
+    if (!isBatch(batch)) throw new AppError('assert', 'invalid jobs for a backup worker')
+    return await run(batch)
   }
 }
 
@@ -217,15 +225,19 @@ function isCopySetup(value: unknown): value is CopySetup {
   return isRecord(value) && isStorageSpec(value['storage']) && typeof value['dataDir'] === 'string'
 }
 
+function isBatch(value: unknown): value is readonly CopyJob[] {
+  return Array.isArray(value) && value.every(isCopyJob)
+}
+
 function isCopyJob(value: unknown): value is CopyJob {
   return (
     isRecord(value) && typeof value['key'] === 'string' && typeof value['diskPath'] === 'string'
   )
 }
 
-/** For the pool: proves that what a thread answered is a CopyResult. */
-export function parseCopyResult(value: unknown): CopyResult {
-  if (isCopyResult(value)) return value
+/** For the pool: proves that what a thread answered are the results of a batch. */
+export function parseCopyResults(value: unknown): readonly CopyResult[] {
+  if (Array.isArray(value) && value.every(isCopyResult)) return value
   throw new AppError('protocol', 'invalid answer from a backup worker')
 }
 

@@ -6,15 +6,16 @@
 import { createHash } from 'node:crypto'
 import {
   closeSync,
+  fsync,
   fchmodSync,
   fchownSync,
-  fsyncSync,
   ftruncateSync,
   futimesSync,
   openSync,
   readSync,
   writeSync,
 } from 'node:fs'
+import { promisify } from 'node:util'
 import { AppError, errnoOf } from '../../base/error.ts'
 import { Secret } from '../../base/secret.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
@@ -25,6 +26,7 @@ import type { CompressType } from '../../pipe/compress-type.ts'
 import { type ByteSource, type Filter, measure, through } from '../../pipe/pipe.ts'
 import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
 import type { GetRange, Storage } from '../../storage/storage.ts'
+import { together } from '../../worker/batch.ts'
 
 /** Told once to each thread. */
 export interface PlaceSetup {
@@ -57,32 +59,38 @@ export interface PlaceResult {
 
 const READ_BYTES = MIB
 
-/** The job function for one open storage. */
+/** Waits for the disk aside, so that the files of a batch share one commit. */
+const sync = promisify(fsync)
+
+/** Places one batch; results in the order of its jobs. A file counts as placed when it is on disk. */
 export function placeJobs(
   storage: Storage,
   setup: PlaceSetup,
-): (job: PlaceJob) => Promise<PlaceResult> {
-  return async (job) => {
-    if (job.existing === 'keep-if-identical' && isIdentical(job)) {
-      using file = openTarget(job, 'r+')
+): (batch: readonly PlaceJob[]) => Promise<readonly PlaceResult[]> {
+  return async (batch) =>
+    await together(batch, async (job) => {
+      if (job.existing === 'keep-if-identical' && isIdentical(job)) {
+        using file = openTarget(job, 'r+')
+        dress(file.descriptor, job)
+        return { outcome: 'kept' }
+      }
+      using file = openTarget(job, 'w')
+      if (job.sizeBytes > 0) await fill({ storage, setup, job, descriptor: file.descriptor })
       dress(file.descriptor, job)
-      return { outcome: 'kept' }
-    }
-    using file = openTarget(job, 'w')
-    if (job.sizeBytes > 0) await fill({ storage, setup, job, descriptor: file.descriptor })
-    dress(file.descriptor, job)
-    fsyncSync(file.descriptor)
-    return { outcome: 'copied' }
-  }
+      await sync(file.descriptor)
+      return { outcome: 'copied' }
+    })
 }
 
 /** Worker entry: see worker/thread.ts. */
-export async function openJobs(setup: unknown): Promise<(job: unknown) => Promise<PlaceResult>> {
+export async function openJobs(
+  setup: unknown,
+): Promise<(batch: unknown) => Promise<readonly PlaceResult[]>> {
   if (!isPlaceSetup(setup)) throw new AppError('assert', 'invalid set-up for a restore worker')
   const run = placeJobs(openStorage(setup.storage), setup)
-  return async (job) => {
-    if (!isPlaceJob(job)) throw new AppError('assert', 'invalid job for a restore worker')
-    return await run(job)
+  return async (batch) => {
+    if (!isBatch(batch)) throw new AppError('assert', 'invalid jobs for a restore worker')
+    return await run(batch)
   }
 }
 
@@ -185,17 +193,22 @@ function isPlaceSetup(value: unknown): value is PlaceSetup {
   return isRecord(value) && isStorageSpec(value['storage'])
 }
 
+function isBatch(value: unknown): value is readonly PlaceJob[] {
+  return Array.isArray(value) && value.every(isPlaceJob)
+}
+
 function isPlaceJob(value: unknown): value is PlaceJob {
   return (
     isRecord(value) && typeof value['key'] === 'string' && typeof value['diskPath'] === 'string'
   )
 }
 
-/** For the pool: proves that what a thread answered is a PlaceResult. */
-export function parsePlaceResult(value: unknown): PlaceResult {
-  if (isRecord(value)) {
-    const { outcome } = value
-    if (outcome === 'copied' || outcome === 'kept') return { outcome }
-  }
+/** For the pool: proves that what a thread answered are the results of a batch. */
+export function parsePlaceResults(value: unknown): readonly PlaceResult[] {
+  if (Array.isArray(value) && value.every(isPlaceResult)) return value
   throw new AppError('protocol', 'invalid answer from a restore worker')
+}
+
+function isPlaceResult(value: unknown): value is PlaceResult {
+  return isRecord(value) && (value['outcome'] === 'copied' || value['outcome'] === 'kept')
 }

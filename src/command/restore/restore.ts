@@ -1,6 +1,5 @@
 /** restore: a cluster from a backup, told how far to recover. Plans, prints the plan, and only then touches anything. */
-import { lstat, rm } from 'node:fs/promises'
-import { AppError, errnoOf } from '../../base/error.ts'
+import { rm } from 'node:fs/promises'
 import { formatLogTime } from '../../base/log.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
 import { formatSize } from '../../base/units.ts'
@@ -8,14 +7,15 @@ import type { Manifest } from '../../format/manifest.ts'
 import { renderManifest } from '../../format/manifest-write.ts'
 import { recoverySettings } from '../../postgres/recovery.ts'
 import { storageSpec } from '../../repo/repo.ts'
+import { batchesOf } from '../../worker/batch.ts'
 import { workerUrl } from '../../worker/worker.ts'
 import type { Context } from '../command.ts'
 import { lockStanza } from '../stanza-lock.ts'
-import { directoriesOf, listDirectory, PRESERVED_NAMES, remove } from './clean.ts'
-import { parsePlaceResult, type PlaceJob, type PlaceResult } from './copy-job.ts'
-import { assertOurs, MARKER_NAME } from './destination.ts'
+import { listDirectory, remove } from './clean.ts'
+import { parsePlaceResults, type PlaceJob, type PlaceResult } from './copy-job.ts'
+import { MARKER_NAME } from './destination.ts'
 import { CONTROL_PENDING_NAME, finish, writeLikeDataDir } from './finish.ts'
-import { dataDirOf, diskPathOf, targetPath } from './mapping.ts'
+import { dataDirOf, diskPathOf } from './mapping.ts'
 import { readOwnership } from './owners.ts'
 import { buildTree, type OwnerOf, syncDirectory } from './place.ts'
 import { planRestore, type RestorePlan } from './plan.ts'
@@ -56,15 +56,7 @@ export async function restore(context: Context): Promise<number> {
 
 /** From here on the cluster in the data directory cannot start until `finish` has put pg_control back. */
 async function prepare(plan: RestorePlan, ownerOf: OwnerOf): Promise<void> {
-  const { manifest, mode } = plan
-  for (const { path } of directoriesOf(manifest)) {
-    const names = await listDirectory(path)
-    if (names.length > 0) {
-      if (mode === 'fresh') assertEmpty(path, names, plan.request.type)
-      await assertOurs(toHumanText(path))
-    }
-  }
-  if (mode === 'fresh') await assertNoLinkedFiles(manifest)
+  const { manifest } = plan
   const dataDir = dataDirOf(manifest)
   await buildTree(
     { ...manifest, paths: manifest.paths.filter(({ name }) => name === 'pg_data'), links: [] },
@@ -83,38 +75,6 @@ function withoutSecret(manifest: Manifest): Manifest {
   return { ...manifest, cipherPass: undefined }
 }
 
-function assertEmpty(path: string, names: readonly string[], type: string): void {
-  const ignored = new Set<string>([MARKER_NAME, ...(type === 'preserve' ? PRESERVED_NAMES : [])])
-  const first = names.find((name) => !ignored.has(name))
-  if (first === undefined) return
-  throw new AppError(
-    'path-not-empty',
-    `unable to restore to path '${toHumanText(path)}' because it contains files ('${toHumanText(first)}')`,
-    { hint: 'try using --delta if this is what you intended.' },
-  )
-}
-
-/** A file that a link of the backup points at, outside the data directory, is not overwritten unasked. */
-async function assertNoLinkedFiles(manifest: Manifest): Promise<void> {
-  for (const target of manifest.targets) {
-    if (target.kind !== 'link' || target.file === undefined) continue
-    const path = `${targetPath(manifest, target)}/${target.file}`
-    try {
-      await lstat(toBytes(path))
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') continue
-      throw error
-    }
-    throw new AppError(
-      'file-exists',
-      `unable to restore file '${toHumanText(path)}' because it already exists`,
-      {
-        hint: 'try using --delta if this is what you intended.',
-      },
-    )
-  }
-}
-
 interface Placing {
   readonly plan: RestorePlan
   readonly ownerOf: OwnerOf
@@ -126,7 +86,7 @@ interface Placing {
 /** Number of files that were already right. */
 async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): Promise<number> {
   const { manifest, totalBytes } = plan
-  await using pool = await context.openPool<PlaceJob, PlaceResult>({
+  await using pool = await context.openPool<readonly PlaceJob[], readonly PlaceResult[]>({
     jobModule: workerUrl('restore-copy', new URL('./copy-job.ts', import.meta.url)),
     threads: context.config.integer('process-max'),
     setup: {
@@ -134,18 +94,22 @@ async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): P
       compressType: manifest.options.compressType,
       cipherPass: manifest.cipherPass?.reveal(),
     },
-    parse: parsePlaceResult,
+    parse: parsePlaceResults,
   })
   let doneBytes = 0
   let kept = 0
-  for await (const { job, result } of pool.run(await placeJobs(plan, ownerOf), context.signal)) {
-    if (result.outcome === 'kept') kept += 1
-    doneBytes += job.sizeBytes
+  const batches = batchesOf(await placeJobs(plan, ownerOf))
+  for await (const { job: batch, result } of pool.run(batches, context.signal)) {
+    for (const [index, job] of batch.entries()) {
+      const outcome = result[index]?.outcome
+      if (outcome === 'kept') kept += 1
+      doneBytes += job.sizeBytes
+      context.log.detail(
+        `${outcome === 'kept' ? 'kept' : 'restore'} file ${toHumanText(job.diskPath)} (${formatSize(job.sizeBytes)}) checksum ${job.checksum ?? '-'}`,
+      )
+    }
     lock.progress({ sizeBytes: totalBytes, completeBytes: doneBytes })
     context.progress({ step: 'restore', doneBytes, totalBytes })
-    context.log.detail(
-      `${result.outcome === 'kept' ? 'kept' : 'restore'} file ${toHumanText(job.diskPath)} (${formatSize(job.sizeBytes)}) checksum ${job.checksum ?? '-'}`,
-    )
   }
   context.progress(undefined)
   return kept

@@ -1,0 +1,46 @@
+/** Small jobs bundled into one message to a worker, and done several at a time there. */
+import { MIB } from '../base/units.ts'
+
+/** Jobs in one message at most: few enough that the last worker is not left alone with many. */
+const BATCH_JOBS_MAX = 64
+/** Bytes of one batch at most, a single larger job excepted. */
+const BATCH_BYTES_MAX = 4 * MIB
+/** How many of a batch wait for the disk at once. More than that gains nothing: ext4 commits them together. */
+const UNDER_WAY_MAX = 16
+
+/** The jobs in their order, large ones alone. Every fsync of a small file waits for a commit; together they share it. */
+export function batchesOf<Job extends { readonly sizeBytes: number }>(
+  jobs: readonly Job[],
+): readonly (readonly Job[])[] {
+  const batches: Job[][] = []
+  let bytes = 0
+  for (const job of jobs) {
+    const open = batches.at(-1)
+    if (
+      open !== undefined &&
+      open.length < BATCH_JOBS_MAX &&
+      bytes + job.sizeBytes <= BATCH_BYTES_MAX
+    ) {
+      open.push(job)
+      bytes += job.sizeBytes
+    } else {
+      batches.push([job])
+      bytes = job.sizeBytes
+    }
+  }
+  return batches
+}
+
+/** Does `work` for every item, several at a time, results in the items' order. The first failure is thrown. */
+export async function together<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = []
+  const pending = items.entries()
+  const lane = async (): Promise<void> => {
+    for (const [index, item] of pending) results[index] = await work(item)
+  }
+  await Promise.all(Array.from({ length: Math.min(UNDER_WAY_MAX, items.length) }, lane))
+  return results
+}
