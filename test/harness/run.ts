@@ -82,14 +82,17 @@ function spawnSetup(options: SpawnOptions): {
 }
 
 const atExit = new Set<() => void>()
-process.once('exit', () => {
-  for (const action of atExit) action()
-})
+
+/** Last first, as with all that is acquired: a server is stopped before its folder goes. */
+function cleanUp(): void {
+  for (const action of [...atExit].toReversed()) action()
+  atExit.clear()
+}
+
+process.once('exit', cleanUp)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    process.exitCode = 130
-    for (const action of atExit) action()
-    atExit.clear()
+    cleanUp()
     process.kill(process.pid, signal)
   })
 }
@@ -212,11 +215,6 @@ export async function temporaryFolder(name: string): Promise<Folder> {
       forget()
     },
   }
-}
-
-/** A temporary folder that is removed when this process ends. */
-export async function workDir(name: string): Promise<string> {
-  return (await temporaryFolder(name)).path
 }
 
 /** Writes a file that belongs to the unprivileged user; mode 0600. */
