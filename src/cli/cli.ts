@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { type Log, openLog } from '../base/log.ts'
 import type { Context } from '../command/command.ts'
 import { type Config, loadConfig } from '../config/config.ts'
+import { renderArgument } from '../config/written-options.ts'
 import { openConfiguredStorage } from '../repo/repo.ts'
 import { openPool } from '../worker/worker.ts'
 import { implementationOf } from './dispatch.ts'
@@ -116,7 +117,7 @@ function reportFailure({ config, log, say, error }: Failure): number {
 /** `[param, …] --option=value …`, every option that is not at its default, secrets redacted. */
 function commandLineText(config: Config): string {
   const parameters = config.parameters.length === 0 ? '' : `[${config.parameters.join(', ')}] `
-  const options = config.fromEverywhere().map(({ name, value }) => `--${name}=${value}`)
+  const options = config.fromEverywhere().map(renderArgument)
   return `${parameters}${options.join(' ')}`
 }
 

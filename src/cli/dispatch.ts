@@ -13,9 +13,6 @@ const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
   'stanza-create': async () => (await import('../command/stanza-create.ts')).stanzaCreate,
 }
 
-/** Commands that have an implementation, for the test that compares them with the command table. */
-export const IMPLEMENTED_COMMANDS: readonly string[] = Object.keys(IMPLEMENTATIONS)
-
 export async function implementationOf(name: CommandName): Promise<Command> {
   const load = IMPLEMENTATIONS[name]
   if (load === undefined) {

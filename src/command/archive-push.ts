@@ -2,17 +2,15 @@
  * archive-push: PostgreSQL's archive_command. Exit 0 is a promise that the segment is durable in the repository, because
  * PostgreSQL recycles its own copy on the strength of it.
  */
-import { createHash } from 'node:crypto'
-import { open, readdir, realpath } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { AppError, asAppError, errnoOf } from '../base/error.ts'
 import { MIB } from '../base/units.ts'
 import { currentArchive } from '../format/archive-info.ts'
 import { archiveId } from '../format/wal.ts'
 import { encryptor } from '../pipe/cipher.ts'
-import { compressor } from '../pipe/compress.ts'
 import { compressTypeOfName, type CompressType } from '../pipe/compress-type.ts'
-import { type ByteSource, collect, type Filter, single, through } from '../pipe/pipe.ts'
+import { collect, single, through } from '../pipe/pipe.ts'
 import { readControlFile } from '../postgres/read-control-file.ts'
 import { parseWalHeader } from '../postgres/wal-header.ts'
 import {
@@ -27,17 +25,10 @@ import {
 import { assertNotStopped } from '../repo/lock.ts'
 import { loadArchiveInfo, openRepos, type Repo } from '../repo/repo.ts'
 import { type Context, stanzaOf } from './command.ts'
+import { openWal, readSegment, readWal, type WalFile, type WalSegment } from './wal-segment.ts'
 
-/** Segments up to this size are read once and kept; larger ones are read twice. The largest PostgreSQL allows is 1 GiB. */
-const WHOLE_SEGMENT_BYTES_MAX = 64 * MIB
-/** Enough of a segment for its long header. */
-const HEADER_BYTES = 40
-
-/** `<file>` as the archive knows it, `path` where it is read. */
-interface WalFile {
-  readonly name: string
-  readonly path: string
-}
+/** History and backup label files are a few lines; more than this is no such file. */
+const PLAIN_BYTES_MAX = 16 * MIB
 
 export async function archivePush(context: Context): Promise<number> {
   const { config, log } = context
@@ -50,12 +41,18 @@ export async function archivePush(context: Context): Promise<number> {
     log.warn(`dropped WAL file '${file.name}' because archive queue exceeded ${queueMax} bytes`)
     return 0
   }
+  const packing = {
+    type: compressTypeOfName(`x.${config.text('compress-type')}`),
+    level: config.integer('compress-level'),
+  }
+  const segment = isSegmentFile(file.name) ? await readSegment(file, packing) : undefined
   const cluster = await clusterIdentity(context)
   const failures: string[] = []
   for (const repo of openRepos(config, context.openStorage)) {
     try {
       const place = await placeFor(context, repo, cluster)
-      await pushTo(context, place, file)
+      if (segment === undefined) await pushPlain(context, place, file)
+      else await pushSegment(context, place, { file, segment, type: packing.type })
     } catch (error) {
       const failed = asAppError(error)
       // Another content under the same name is not a fault of this repository alone: stop at once, as pgBackRest does.
@@ -120,13 +117,13 @@ async function realpathOf(path: string): Promise<string> {
 async function queuedBytes(file: WalFile): Promise<number> {
   const status = `${file.path.slice(0, -file.name.length)}archive_status`
   const names = await readdir(status)
-  const handle = await openWal(file)
-  try {
-    const { size } = await handle.stat()
-    return names.filter((name) => name.endsWith('.ready')).length * size
-  } finally {
-    await handle.close()
-  }
+  await using handle = await openWal(file)
+  const { size } = await handle.stat()
+  return names.filter((name) => name.endsWith('.ready')).length * size
+}
+
+interface ClusterPlace extends ArchivePlace {
+  readonly identity: Identity
 }
 
 interface Identity {
@@ -146,7 +143,7 @@ async function placeFor(
   context: Context,
   repo: Repo,
   cluster: Identity | undefined,
-): Promise<ArchivePlace & { readonly identity: Identity }> {
+): Promise<ClusterPlace> {
   const stanza = stanzaOf(context)
   const info = await loadArchiveInfo(repo, stanza)
   const current = currentArchive(info)
@@ -170,27 +167,16 @@ async function placeFor(
   }
 }
 
-async function pushTo(
-  context: Context,
-  place: ArchivePlace & { readonly identity: Identity },
-  file: WalFile,
-): Promise<void> {
-  if (isSegmentFile(file.name)) await pushSegment(context, place, file)
-  else await pushPlain(context, place, file)
-}
-
 async function pushSegment(
   context: Context,
-  place: ArchivePlace & { readonly identity: Identity },
-  file: WalFile,
+  place: ClusterPlace,
+  { file, segment, type }: { file: WalFile; segment: WalSegment; type: CompressType },
 ): Promise<void> {
   const { config, log } = context
-  const segment = await readSegment(file)
   if (config.flag('archive-header-check')) assertOwnSegment(file, segment.header, place.identity)
-  const type = compressTypeOfName(`x.${config.text('compress-type')}`)
-  const level = config.integer('compress-level')
   const stored = theOnly(file.name, await findSegment(place, file.name))
-  if (stored?.checksum !== undefined && stored.checksum !== (await segment.sha1())) {
+  const sha1 = await segment.sha1()
+  if (stored !== undefined && stored.checksum !== sha1) {
     throw new AppError(
       'archive-duplicate',
       `WAL file '${file.name}' already exists in the repo archive with a different checksum`,
@@ -206,90 +192,20 @@ async function pushSegment(
     }
     return
   }
-  await storeSegment(place, file, { segment, type, level })
+  const filters = place.cipherPass === undefined ? [] : [encryptor(place.cipherPass, 'normal')]
+  await place.storage.put(
+    archiveKey(place, file.name, sha1, type),
+    through(segment.packed(), ...filters),
+  )
   log.info(`pushed WAL file '${file.name}' to the archive`)
-}
-
-interface Segment {
-  readonly header: Buffer
-  /** Lower-case hex SHA-1 of the content. */
-  sha1(): Promise<string>
-  /** The content; may be asked for more than once. */
-  source(): ByteSource
-  /** `source` is in memory: reading it again cannot give other bytes. */
-  readonly held: boolean
-}
-
-async function readSegment(file: WalFile): Promise<Segment> {
-  const handle = await openWal(file)
-  try {
-    const { size } = await handle.stat()
-    const header = Buffer.alloc(HEADER_BYTES)
-    await handle.read(header, 0, HEADER_BYTES, 0)
-    if (size > WHOLE_SEGMENT_BYTES_MAX) {
-      let digest: Promise<string> | undefined
-      return {
-        header,
-        held: false,
-        source: () => readFile(file),
-        sha1: async () => await (digest ??= sha1Of(readFile(file))),
-      }
-    }
-    const content = Buffer.allocUnsafeSlow(size)
-    const { bytesRead } = await handle.read(content, 0, size, 0)
-    if (bytesRead !== size) {
-      throw new AppError('file-read', `read ${bytesRead} of ${size} bytes of '${file.path}'`)
-    }
-    let digest: string | undefined
-    return {
-      header,
-      held: true,
-      source: () => single(content),
-      sha1: async () => (digest ??= createHash('sha1').update(content).digest('hex')),
-    }
-  } finally {
-    await handle.close()
-  }
-}
-
-/** Compresses while the checksum is computed; the name needs the checksum, so small results wait in memory. */
-async function storeSegment(
-  place: ArchivePlace,
-  file: WalFile,
-  { segment, type, level }: { segment: Segment; type: CompressType; level: number },
-): Promise<void> {
-  const filters: Filter[] = []
-  if (type !== 'none') filters.push(compressor(type, level, 'normal'))
-  if (place.cipherPass !== undefined) filters.push(encryptor(place.cipherPass, 'normal'))
-  if (segment.held) {
-    const body = collect(through(segment.source(), ...filters), 2 * WHOLE_SEGMENT_BYTES_MAX)
-    const [sha1, bytes] = await Promise.all([segment.sha1(), body])
-    await place.storage.put(archiveKey(place, file.name, sha1, type), bytes)
-    return
-  }
-  const sha1 = await segment.sha1()
-  const key = archiveKey(place, file.name, sha1, type)
-  await place.storage.put(key, through(unchanged(segment.source(), sha1, file), ...filters))
-}
-
-/** Passes a second reading on, and fails before its end is stored when it differs from the first. */
-async function* unchanged(source: ByteSource, sha1: string, file: WalFile): ByteSource {
-  const hash = createHash('sha1')
-  for await (const chunk of source) {
-    hash.update(chunk)
-    yield chunk
-  }
-  if (hash.digest('hex') !== sha1) {
-    throw new AppError('file-read', `WAL file '${file.path}' changed while it was read`)
-  }
 }
 
 /** `.history` and `.backup` files: stored as they are; the same name with other content is never overwritten. */
 async function pushPlain(context: Context, place: ArchivePlace, file: WalFile): Promise<void> {
-  const content = await collect(readFile(file), WHOLE_SEGMENT_BYTES_MAX)
+  const content = await collect(readWal(file), PLAIN_BYTES_MAX)
   const stored = await findPlainFile(place, file.name)
   if (stored !== undefined) {
-    const before = await collect(readArchived(place, stored), WHOLE_SEGMENT_BYTES_MAX)
+    const before = await collect(readArchived(place, stored), PLAIN_BYTES_MAX)
     if (before.equals(content)) return
     throw new AppError(
       'archive-duplicate',
@@ -317,43 +233,4 @@ function assertOwnSegment(file: WalFile, header: Buffer, expected: Identity): vo
       `stanza version ${expected.version}, system-id ${expected.systemId}`,
     { hint: 'are you archiving to the correct stanza?' },
   )
-}
-
-async function openWal(file: WalFile): ReturnType<typeof open> {
-  try {
-    return await open(file.path, 'r')
-  } catch (error) {
-    const errno = errnoOf(error)
-    throw errno === 'ENOENT'
-      ? new AppError('file-missing', `unable to open missing file '${file.path}' for read`, {
-          cause: error,
-        })
-      : new AppError(
-          'file-open',
-          `unable to open file '${file.path}' for read: ${errno ?? String(error)}`,
-          {
-            cause: error,
-          },
-        )
-  }
-}
-
-async function* readFile(file: WalFile): ByteSource {
-  const handle = await openWal(file)
-  try {
-    const buffer = Buffer.allocUnsafeSlow(MIB)
-    for (;;) {
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length)
-      if (bytesRead === 0) return
-      yield buffer.subarray(0, bytesRead)
-    }
-  } finally {
-    await handle.close()
-  }
-}
-
-async function sha1Of(source: ByteSource): Promise<string> {
-  const hash = createHash('sha1')
-  for await (const chunk of source) hash.update(chunk)
-  return hash.digest('hex')
 }

@@ -1,0 +1,120 @@
+/** A WAL file on its way into the archive: read, hashed and compressed, each at most once. */
+import { createHash } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { AppError, errnoOf } from '../base/error.ts'
+import { MIB } from '../base/units.ts'
+import { compressor } from '../pipe/compress.ts'
+import type { CompressType } from '../pipe/compress-type.ts'
+import { type ByteSource, collect, type Filter, single, through } from '../pipe/pipe.ts'
+import { WAL_HEADER_BYTES } from '../postgres/wal-header.ts'
+
+/** Segments up to this size are read once and held; larger ones are read twice. The largest PostgreSQL allows is 1 GiB. */
+const HELD_BYTES_MAX = 64 * MIB
+
+/** `name` as the archive knows it, `path` where it is read. */
+export interface WalFile {
+  readonly name: string
+  readonly path: string
+}
+
+export interface WalSegment {
+  /** The bytes of its long header. */
+  readonly header: Buffer
+  /** Lower-case hex SHA-1 of the content. */
+  sha1(): Promise<string>
+  /** The content, compressed. Once per repository. */
+  packed(): ByteSource
+}
+
+export interface Packing {
+  readonly type: CompressType
+  readonly level: number
+}
+
+/** Reads a segment. Compression of a held one begins at once: it takes the longest, and waits for nothing. */
+export async function readSegment(file: WalFile, packing: Packing): Promise<WalSegment> {
+  await using handle = await openWal(file)
+  const { size } = await handle.stat()
+  if (size > HELD_BYTES_MAX) return await largeSegment(file, packing)
+  const content = Buffer.allocUnsafeSlow(size)
+  const { bytesRead } = await handle.read(content, 0, size, 0)
+  if (bytesRead !== size) {
+    throw new AppError('file-read', `read ${bytesRead} of ${size} bytes of '${file.path}'`)
+  }
+  const packed = collect(through(single(content), ...filtersOf(packing)), 2 * HELD_BYTES_MAX)
+  // Whoever needs the result sees the error; when nobody does, another one has been thrown.
+  packed.catch(() => undefined)
+  let digest: string | undefined
+  return {
+    header: content.subarray(0, WAL_HEADER_BYTES),
+    sha1: async () =>
+      await Promise.resolve((digest ??= createHash('sha1').update(content).digest('hex'))),
+    packed: async function* () {
+      yield* single(await packed)
+    },
+  }
+}
+
+async function largeSegment(file: WalFile, packing: Packing): Promise<WalSegment> {
+  const header = Buffer.alloc(WAL_HEADER_BYTES)
+  const hash = createHash('sha1')
+  let atBytes = 0
+  for await (const chunk of readWal(file)) {
+    hash.update(chunk)
+    if (atBytes < header.length) chunk.copy(header, atBytes)
+    atBytes += chunk.length
+  }
+  const digest = hash.digest('hex')
+  return {
+    header,
+    sha1: async () => await Promise.resolve(digest),
+    packed: () => through(unchanged(readWal(file), digest, file), ...filtersOf(packing)),
+  }
+}
+
+function filtersOf({ type, level }: Packing): readonly Filter[] {
+  return type === 'none' ? [] : [compressor(type, level, 'normal')]
+}
+
+/** Passes a second reading on, and fails before its end is stored when it differs from the first. */
+async function* unchanged(source: ByteSource, sha1: string, file: WalFile): ByteSource {
+  const hash = createHash('sha1')
+  for await (const chunk of source) {
+    hash.update(chunk)
+    yield chunk
+  }
+  if (hash.digest('hex') !== sha1) {
+    throw new AppError('file-read', `WAL file '${file.path}' changed while it was read`)
+  }
+}
+
+/** The bytes of any WAL file. */
+export async function* readWal(file: WalFile): ByteSource {
+  await using handle = await openWal(file)
+  const buffer = Buffer.allocUnsafeSlow(MIB)
+  for (;;) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
+/** `file-missing` or `file-open` when it cannot be opened. */
+export async function openWal(file: WalFile): ReturnType<typeof open> {
+  try {
+    return await open(file.path, 'r')
+  } catch (error) {
+    const errno = errnoOf(error)
+    throw errno === 'ENOENT'
+      ? new AppError('file-missing', `unable to open missing file '${file.path}' for read`, {
+          cause: error,
+        })
+      : new AppError(
+          'file-open',
+          `unable to open file '${file.path}' for read: ${errno ?? String(error)}`,
+          {
+            cause: error,
+          },
+        )
+  }
+}
