@@ -1,6 +1,7 @@
 /** What lies where a restore is about to write. Reading only. */
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { AppError, errnoOf, isErrorKind } from '../../base/error.ts'
+import { toBytes, toHumanText } from '../../base/text.ts'
 import { parseManifest } from '../../format/manifest-read.ts'
 import { readControlFile } from '../../postgres/read-control-file.ts'
 
@@ -134,14 +135,14 @@ export function assertSameCluster(
   )
 }
 
-/** True when the directory has the owner's full rights and belongs to us (or we are root). */
+/** Throws `path-open` unless the directory (byte string) has the owner's full rights and belongs to us, or we are root. */
 export async function assertOurs(directory: string): Promise<void> {
-  const found = await stat(directory)
+  const found = await stat(toBytes(directory))
   const uid = process.getuid?.() ?? 0
   if (uid !== 0 && found.uid !== uid) {
     throw new AppError(
       'path-open',
-      `unable to restore to path '${directory}' not owned by current user`,
+      `unable to restore to path '${toHumanText(directory)}' not owned by current user`,
       {
         hint: 'run restore as the owner of the directory.',
       },
@@ -150,7 +151,7 @@ export async function assertOurs(directory: string): Promise<void> {
   if ((found.mode & 0o700) !== 0o700) {
     throw new AppError(
       'path-open',
-      `unable to restore to path '${directory}' without rwx permissions`,
+      `unable to restore to path '${toHumanText(directory)}' without rwx permissions`,
     )
   }
 }

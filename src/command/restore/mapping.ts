@@ -93,7 +93,17 @@ function tablespacePath(
     )
   }
   const all = tablespaceMapAll === undefined ? undefined : `${tablespaceMapAll}/${name}`
-  return byName ?? byOid ?? all
+  const path = byName ?? byOid ?? all
+  if (path === undefined) return undefined
+  if (!path.startsWith('/')) {
+    throw new AppError('tablespace-map', `path '${path}' of tablespace '${name}' must begin with /`)
+  }
+  return withoutExtraSlashes(path)
+}
+
+/** `/a//b/` → `/a/b`. */
+function withoutExtraSlashes(path: string): string {
+  return path.replaceAll(/\/+/g, '/').replace(/(.)\/$/, '$1')
 }
 
 function addLinks(manifest: Manifest, options: MappingOptions, remaps: string[]): Manifest {
@@ -105,7 +115,7 @@ function addLinks(manifest: Manifest, options: MappingOptions, remaps: string[])
         hint: "use '--tablespace-map' for tablespaces.",
       })
     }
-    mapped = linkOne(mapped, name, toByteString(destination))
+    mapped = linkOne(mapped, name, toByteString(withoutExtraSlashes(destination)))
     remaps.push(`map link '${link}' to '${destination}'`)
   }
   return mapped
@@ -120,15 +130,7 @@ function linkOne(manifest: Manifest, name: string, destination: string): Manifes
       `unable to map link '${name.slice('pg_data/'.length)}': it is not in the backup`,
     )
   }
-  const slash = destination.lastIndexOf('/')
-  const target: ManifestTarget = {
-    name,
-    kind: 'link',
-    path: isFile ? destination.slice(0, slash) : destination,
-    file: isFile ? destination.slice(slash + 1) : undefined,
-    tablespaceId: undefined,
-    tablespaceName: undefined,
-  }
+  const target = linkTarget(name, destination, isFile ? 'file' : 'directory')
   const owner = path ?? manifest.paths[0]
   const link: ManifestLink = {
     name,
@@ -140,6 +142,25 @@ function linkOne(manifest: Manifest, name: string, destination: string): Manifes
     ...manifest,
     targets: [...manifest.targets.filter((other) => other.name !== name), target],
     links: [...manifest.links.filter((other) => other.name !== name), link],
+  }
+}
+
+function linkTarget(name: string, destination: string, to: 'file' | 'directory'): ManifestTarget {
+  const slash = to === 'file' ? destination.lastIndexOf('/') : destination.length
+  if (slash <= 0) {
+    throw new AppError(
+      'link-map',
+      `'${destination}' cannot be the destination of link '${name.slice('pg_data/'.length)}'`,
+      { hint: to === 'file' ? 'a file is linked as directory/file.' : undefined },
+    )
+  }
+  return {
+    name,
+    kind: 'link',
+    path: destination.slice(0, slash),
+    file: to === 'file' ? destination.slice(slash + 1) : undefined,
+    tablespaceId: undefined,
+    tablespaceName: undefined,
   }
 }
 

@@ -28,8 +28,10 @@ import {
   type Destination,
   inspectDestination,
 } from './destination.ts'
+import { assertNamesInside } from './manifest-names.ts'
 import { mapManifest, type MappingOptions } from './mapping.ts'
 import { assertNoSurprisePromotion, readRequest, type RestoreRequest } from './request.ts'
+import { assertRoom } from './room.ts'
 import { storedFile } from './stored-file.ts'
 import { timelinePath } from './timeline.ts'
 import { walRange, type WalRange } from './wal-range.ts'
@@ -63,10 +65,14 @@ export async function planRestore(context: Context): Promise<RestorePlan> {
   const stored = await loadManifest(repo, stanzaOf(context), choice.backup.label, info.cipherPass)
   const request = offlineRequest(asked, stored)
   assertReadable(stored)
+  assertNamesInside(stored)
   assertSameCluster(destination, stored.db.systemId)
   const wal = await walOf(context, { repo, manifest: stored, request })
   const mapped = mapManifest(withoutTablespaceMap(stored), mappingOptions(context))
   const manifest = request.type === 'preserve' ? keepAutoConf(mapped.manifest) : mapped.manifest
+  const mode = modeOf(context, destination)
+  const want = mode === 'fresh' ? 'empty' : 'reuse'
+  await assertRoom(manifest, { stored, want, type: request.type })
   return {
     stanza: stanzaOf(context),
     repo,
@@ -75,7 +81,7 @@ export async function planRestore(context: Context): Promise<RestorePlan> {
     request,
     manifest,
     wal,
-    mode: modeOf(context, destination),
+    mode,
     removals: await findRemovals(manifest, request.type),
     totalBytes: manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     remaps: mapped.remaps,
