@@ -1,7 +1,8 @@
 /** A running cluster that archives with pgsurety into a repository of its own, and clusters restored from it. */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { AppError } from '../../src/base/error.ts'
 import { restore } from '../../src/command/restore/restore.ts'
 import { type Cluster, type ClusterOptions, openCluster, startCluster } from '../harness/cluster.ts'
 import { testContext } from '../harness/context.ts'
@@ -12,6 +13,14 @@ export interface ArchivedClusterOptions extends ClusterOptions {
   readonly lines?: readonly string[]
 }
 
+export interface RestoreRun {
+  readonly dataDir: string
+  /** Standard output. */
+  readonly output: string
+  /** Every log line, without date and time. */
+  readonly log: string
+}
+
 /** Stanza `demo`, which exists, without backups. */
 export interface ArchivedCluster extends AsyncDisposable {
   readonly cluster: Cluster
@@ -20,7 +29,9 @@ export interface ArchivedCluster extends AsyncDisposable {
   readonly config: string
   /** Runs a command in a process of its own, which must succeed; its standard output. */
   run(...argv: readonly string[]): Promise<string>
-  /** Restores into `folder/name` and opens what is there, not started. What it restores would not archive. */
+  /** Restores inside this process into `folder/name`, or `name` itself when it is a path. */
+  restoreFiles(name: string, ...argv: readonly string[]): Promise<RestoreRun>
+  /** The same, and opens what is there, not started. It would not archive. */
   restore(name: string, ...argv: readonly string[]): Promise<Cluster>
 }
 
@@ -37,6 +48,12 @@ export async function startArchivedCluster(
   await writeAs(config, configText(folder, cluster, options.lines ?? []))
   const run: ArchivedCluster['run'] = async (...argv) =>
     (await pgsurety([...common, ...argv])).stdout
+  const restoreFiles: ArchivedCluster['restoreFiles'] = async (name, ...argv) => {
+    const dataDir = resolve(folder, name)
+    const ran = testContext({ argv: [...common, `--pg1-path=${dataDir}`, ...argv, 'restore'] })
+    assert.equal(await restore(ran.context), 0)
+    return { dataDir, output: ran.output(), log: ran.logText() }
+  }
   await run('stanza-create')
   const owned = stack.move()
   return {
@@ -44,11 +61,9 @@ export async function startArchivedCluster(
     folder,
     config,
     run,
+    restoreFiles,
     restore: async (name, ...argv) => {
-      const dataDir = join(folder, name)
-      const paths = [`--pg1-path=${dataDir}`, '--archive-mode=off']
-      const { context } = testContext({ argv: [...common, ...paths, ...argv, 'restore'] })
-      assert.equal(await restore(context), 0)
+      const { dataDir } = await restoreFiles(name, '--archive-mode=off', ...argv)
       return await openCluster({ version: options.version, dataDir })
     },
     [Symbol.asyncDispose]: async () => {
@@ -102,6 +117,16 @@ export async function untilPaused(cluster: Cluster): Promise<void> {
   await until('recovery is paused', async () => {
     return (await cluster.psql('select pg_get_wal_replay_pause_state()')) === 'paused'
   })
+}
+
+/** `[058] text` of the error that something must end with. */
+export async function refusal(running: Promise<unknown>): Promise<string> {
+  const error = await running.then(
+    () => assert.fail('it was not refused'),
+    (thrown: unknown) => thrown,
+  )
+  assert(error instanceof AppError, String(error))
+  return `[${String(error.exitCode).padStart(3, '0')}] ${error.text}`
 }
 
 export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
