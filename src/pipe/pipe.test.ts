@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { collect, measure, single, through, type ByteSource, type Filter } from './pipe.ts'
+import { ahead, collect, measure, single, through, type ByteSource, type Filter } from './pipe.ts'
 
 interface Recorder extends Filter {
   readonly calls: readonly string[]
@@ -110,4 +110,46 @@ test('a collected source is a copy, and no longer than allowed', async () => {
 test('a source of no bytes has no chunks', async () => {
   assert.equal(await text(single(Buffer.from('abc'))), 'abc')
   for await (const _chunk of single(Buffer.alloc(0))) assert.fail('a chunk')
+})
+
+test('a source drawn ahead gives the same bytes, though its buffer is reused', async () => {
+  const shared = Buffer.alloc(3)
+  async function* reused(): ByteSource {
+    for (const part of ['abc', 'de', 'fgh', 'i']) {
+      shared.write(part)
+      yield shared.subarray(0, part.length)
+      await Promise.resolve()
+    }
+  }
+  const seen: string[] = []
+  for await (const chunk of ahead(reused())) {
+    await new Promise(setImmediate)
+    await new Promise(setImmediate)
+    seen.push(chunk.toString())
+  }
+  assert.deepEqual(seen, ['abc', 'de', 'fgh', 'i'])
+})
+
+test('a source drawn ahead fails where it fails, and ends when the taker stops', async () => {
+  let ended = 'no'
+  async function* breaking(): ByteSource {
+    try {
+      yield Buffer.from('a')
+      yield Buffer.from('b')
+      await Promise.reject(new Error('broken'))
+    } finally {
+      ended = 'yes'
+    }
+  }
+  const seen: string[] = []
+  await assert.rejects(async () => {
+    for await (const chunk of ahead(breaking())) seen.push(chunk.toString())
+  }, /broken/)
+  assert.deepEqual([seen.join(''), ended], ['ab', 'yes'])
+  ended = 'no'
+  for await (const chunk of ahead(breaking())) {
+    assert.equal(chunk.toString(), 'a')
+    break
+  }
+  assert.equal(ended, 'yes')
 })

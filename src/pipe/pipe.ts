@@ -5,6 +5,7 @@
  * and encryption are chained. Not for: files, networks, or knowing what the bytes mean.
  */
 import { createHash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /**
  * Bytes in order. A chunk is valid only until the next one is asked for: a taker that keeps it must copy it. Sources
@@ -78,6 +79,38 @@ export function measure(): Measure {
     },
     end: () => [],
     close: () => undefined,
+  }
+}
+
+/**
+ * The same bytes, drawn one chunk ahead: while the taker waits for native code (compression in libuv's pool), the next
+ * chunk is read and hashed. Copies each chunk; for large objects.
+ */
+export async function* ahead(source: ByteSource): AsyncGenerator<Buffer, void, undefined> {
+  const iterator = source[Symbol.asyncIterator]()
+  let [filled, free] = [Buffer.alloc(0), Buffer.alloc(0)]
+  const draw = async (): Promise<Buffer | undefined> => {
+    const next = await iterator.next()
+    if (next.done === true) return undefined
+    if (free.length < next.value.length) free = Buffer.allocUnsafeSlow(next.value.length)
+    next.value.copy(free)
+    ;[filled, free] = [free, filled]
+    return filled.subarray(0, next.value.length)
+  }
+  let coming = draw()
+  try {
+    for (;;) {
+      const chunk = await coming
+      if (chunk === undefined) return
+      // Not before the taker had its turn to hand this chunk to native code.
+      coming = nextTurn().then(draw)
+      // Its failure is thrown when it is awaited; a taker that stops before never sees it.
+      coming.catch(() => undefined)
+      yield chunk
+    }
+  } finally {
+    await coming.catch(() => undefined)
+    await iterator.return?.()
   }
 }
 

@@ -11,7 +11,7 @@ import { MIB } from '../../base/units.ts'
 import { encryptor } from '../../pipe/cipher.ts'
 import { compressor } from '../../pipe/compress.ts'
 import type { CompressType } from '../../pipe/compress-type.ts'
-import { type ByteSource, type Filter, measure, single, through } from '../../pipe/pipe.ts'
+import { ahead, type ByteSource, type Filter, measure, single, through } from '../../pipe/pipe.ts'
 import { type PageCheck, pageCheck } from '../../postgres/page.ts'
 import { readControlFile } from '../../postgres/read-control-file.ts'
 import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
@@ -65,6 +65,8 @@ export interface Gone {
 export type CopyResult = Copied | Gone
 
 const READ_BYTES = MIB
+/** Files larger than this are read and checked while the chunk before is compressed. */
+const AHEAD_BYTES_MIN = 8 * MIB
 
 /** Copies one batch; results in the order of its jobs. */
 export function copyJobs(
@@ -107,7 +109,7 @@ export async function openJobs(
 interface Storing {
   readonly storage: Storage
   readonly setup: CopySetup
-  readonly job: Pick<CopyJob, 'key'>
+  readonly job: Pick<CopyJob, 'key'> & Partial<Pick<CopyJob, 'sizeBytes'>>
   readonly source: ByteSource
   readonly page: PageCheck | undefined
 }
@@ -117,10 +119,11 @@ async function store({ storage, setup, job, source, page }: Storing): Promise<Co
   const transforms = transformsOf(setup)
   // Stored bytes that are the original bytes need no second hash.
   const stored = transforms.length === 0 ? original : measure()
-  const filters: Filter[] = page === undefined ? [] : [page]
-  filters.push(original, ...transforms)
-  if (stored !== original) filters.push(stored)
-  await storage.put(job.key, through(source, ...filters), { durable: 'on-sync' })
+  const checked = through(source, ...(page === undefined ? [] : [page]), original)
+  const drawn =
+    (job.sizeBytes ?? 0) > AHEAD_BYTES_MIN && stored !== original ? ahead(checked) : checked
+  const filters = stored === original ? [] : [...transforms, stored]
+  await storage.put(job.key, through(drawn, ...filters), { durable: 'on-sync' })
   return {
     outcome: 'copied',
     sizeBytes: original.sizeBytes,

@@ -1,6 +1,6 @@
 /** Where a backup's files go: the manifest with its targets and links moved to where this restore wants them. Pure. */
 import { AppError } from '../../base/error.ts'
-import { nearestName, toByteString } from '../../base/text.ts'
+import { compareBytes, nearestName, toByteString } from '../../base/text.ts'
 import type { Manifest, ManifestLink, ManifestTarget } from '../../format/manifest.ts'
 
 export interface MappingOptions {
@@ -140,9 +140,19 @@ function linkOne(manifest: Manifest, name: string, destination: string): Manifes
   }
   return {
     ...manifest,
-    targets: [...manifest.targets.filter((other) => other.name !== name), target],
-    links: [...manifest.links.filter((other) => other.name !== name), link],
+    targets: withEntry(manifest.targets, target),
+    links: withEntry(manifest.links, link),
   }
+}
+
+/** Sorted by name, as the lists of a manifest are; the entry replaces one of its name. */
+function withEntry<T extends { readonly name: string }>(
+  entries: readonly T[],
+  entry: T,
+): readonly T[] {
+  return [...entries.filter(({ name }) => name !== entry.name), entry].toSorted((left, right) =>
+    compareBytes(left.name, right.name),
+  )
 }
 
 function linkTarget(name: string, destination: string, to: 'file' | 'directory'): ManifestTarget {

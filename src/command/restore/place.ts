@@ -1,28 +1,27 @@
 /** Directories and links of a restored cluster: made before its files, made durable after them. */
-import { chmod, chown, lchown, lstat, mkdir, open, symlink } from 'node:fs/promises'
+import { chmod, chown, lchown, lstat, mkdir, open, stat, symlink } from 'node:fs/promises'
+import { posix } from 'node:path'
 import { AppError, errnoOf } from '../../base/error.ts'
 import { compareBytes, toBytes, toHumanText } from '../../base/text.ts'
 import type { Manifest, OwnerName } from '../../format/manifest.ts'
 import { dataDirOf, diskPathOf, targetPath } from './mapping.ts'
 
 /** Numeric owner for a manifest's names; undefined leaves ownership to the current user. */
-export type OwnerOf = (
-  user: OwnerName,
-  group: OwnerName,
-) => Promise<{ readonly uid: number; readonly gid: number } | undefined>
+export type OwnerOf = (user: OwnerName, group: OwnerName) => Promise<Owner>
+
+type Owner = { readonly uid: number; readonly gid: number } | undefined
 
 /** Makes every directory, then every link; corrects owner and mode of what is there. */
 export async function buildTree(manifest: Manifest, ownerOf: OwnerOf): Promise<void> {
   const linked = new Set(manifest.links.map(({ name }) => name))
   const modes = new Map(manifest.paths.map((path) => [path.name, path]))
   for (const target of manifest.targets) {
-    await makeDirectory(targetPath(manifest, target))
     const path = modes.get(target.name)
+    const owned = path ?? modes.get('pg_data')
+    const owner = owned === undefined ? undefined : await ownerOf(owned.user, owned.group)
+    await makeDirectory(targetPath(manifest, target), owner)
     if (path !== undefined && !(target.kind === 'link' && target.file !== undefined)) {
-      await dressDirectory(targetPath(manifest, target), {
-        mode: path.mode,
-        owner: await ownerOf(path.user, path.group),
-      })
+      await dressDirectory(targetPath(manifest, target), { mode: path.mode, owner })
     }
   }
   for (const path of manifest.paths.toSorted((left, right) =>
@@ -33,8 +32,9 @@ export async function buildTree(manifest: Manifest, ownerOf: OwnerOf): Promise<v
       continue
     await makeLinksAbove(manifest, path.name)
     const disk = diskPathOf(manifest, path.name)
-    await makeDirectory(disk)
-    await dressDirectory(disk, { mode: path.mode, owner: await ownerOf(path.user, path.group) })
+    const owner = await ownerOf(path.user, path.group)
+    await makeDirectory(disk, owner)
+    await dressDirectory(disk, { mode: path.mode, owner })
   }
   for (const link of manifest.links) {
     const made = await makeLink(diskPathOf(manifest, link.name), link.destination)
@@ -68,9 +68,13 @@ async function makeLink(path: string, destination: string): Promise<boolean> {
   }
 }
 
-async function makeDirectory(path: string): Promise<void> {
+/** Makes missing parents too, which the server must be able to enter: they get the same owner. */
+async function makeDirectory(path: string, owner: Owner): Promise<void> {
   try {
-    await mkdir(toBytes(path), { recursive: true, mode: 0o700 })
+    if (!(await isMissing(path))) return
+    await makeDirectory(posix.dirname(path), owner)
+    await mkdir(toBytes(path), { mode: 0o700 })
+    if (owner !== undefined) await chown(toBytes(path), owner.uid, owner.gid)
   } catch (error) {
     throw new AppError(
       'path-create',
@@ -82,9 +86,19 @@ async function makeDirectory(path: string): Promise<void> {
   }
 }
 
+async function isMissing(path: string): Promise<boolean> {
+  try {
+    await stat(toBytes(path))
+    return false
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return true
+    throw error
+  }
+}
+
 interface Dress {
   readonly mode: number
-  readonly owner: { readonly uid: number; readonly gid: number } | undefined
+  readonly owner: Owner
 }
 
 async function dressDirectory(path: string, { mode, owner }: Dress): Promise<void> {
