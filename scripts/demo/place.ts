@@ -40,7 +40,7 @@ export async function openPlace(files: 'remove' | 'keep'): Promise<Place> {
   })
   await chmod(dir, 0o711)
   await chown(dir, user.uid, user.gid)
-  const home = canRun(user, CHECKOUT) ? CHECKOUT : await copyPrograms(`${dir}/programs`)
+  const home = canRun(user, CHECKOUT) ? CHECKOUT : await copyPrograms(user, `${dir}/programs`)
   become(user)
   const owned = cleanup.move()
   return {
@@ -77,8 +77,8 @@ function canRun({ uid, gid }: User, home: string): boolean {
   )
 }
 
-/** A copy of what the demo runs, readable by everybody. */
-async function copyPrograms(home: string): Promise<string> {
+/** A copy of what the demo runs, which belongs to the user: who also removes it. */
+async function copyPrograms({ uid, gid }: User, home: string): Promise<string> {
   const packages = [SERVER_PACKAGE, ...(await dependenciesOf('pg'))]
   const paths = ['bin', 'src', 'dist', 'package.json', `node_modules/${NODE_PACKAGE}/bin/node`]
   await mkdir(home, { mode: 0o755 })
@@ -87,7 +87,7 @@ async function copyPrograms(home: string): Promise<string> {
     if (!(await exists(`${CHECKOUT}/${path}`))) continue
     await cp(`${CHECKOUT}/${path}`, `${home}/${path}`, { recursive: true, verbatimSymlinks: true })
   }
-  spawnSync('chmod', ['-R', 'a+rX', home])
+  spawnSync('chown', ['-R', `${uid}:${gid}`, home])
   return home
 }
 
