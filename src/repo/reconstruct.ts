@@ -4,6 +4,7 @@
  * A backup exists if and only if its `backup.manifest` exists: entries without one go (with everything that depends on
  * them), directories with one that is not listed are added when they belong to this cluster.
  */
+import { isErrorKind } from '../base/error.ts'
 import { compareBytes } from '../base/text.ts'
 import { type BackupEntry, type BackupInfo, entryOfManifest } from '../format/backup-info.ts'
 import { isLabel } from '../format/label.ts'
@@ -38,19 +39,41 @@ export async function reconstruct(
   const listed = new Set(kept.map(({ label }) => label))
   for (const label of finished) {
     if (listed.has(label)) continue
-    const manifest = await loadManifest(repo, stanza, label, info.cipherPass)
-    const entry = entryOfManifest(manifest)
-    const reason = whyForeign(entry, manifest.db, info, listed)
-    if (reason === undefined) {
-      kept.push(entry)
+    const found = await examine(repo, stanza, { label, info, listed })
+    if (typeof found === 'string') {
+      warnings.push(`invalid backup '${label}' cannot be added to current backups: ${found}`)
+    } else {
+      kept.push(found)
       listed.add(label)
       warnings.push(`backup '${label}' found in repository added to backup.info`)
-    } else {
-      warnings.push(`invalid backup '${label}' cannot be added to current backups: ${reason}`)
     }
   }
   const backups = kept.toSorted((left, right) => compareBytes(left.label, right.label))
   return { info: { ...info, backups }, warnings }
+}
+
+interface Unlisted {
+  readonly label: string
+  readonly info: BackupInfo
+  readonly listed: ReadonlySet<string>
+}
+
+/** The entry of a finished backup that backup.info lacks, or why it cannot have one. Unreachable is an error, not a why. */
+async function examine(
+  repo: Repo,
+  stanza: string,
+  { label, info, listed }: Unlisted,
+): Promise<BackupEntry | string> {
+  try {
+    const manifest = await loadManifest(repo, stanza, label, info.cipherPass)
+    const entry = entryOfManifest(manifest)
+    return whyForeign(entry, manifest.db, info, listed) ?? entry
+  } catch (error) {
+    if (isErrorKind(error, 'format', 'checksum', 'crypto', 'json-format')) {
+      return `its manifest cannot be read: ${error.message}`
+    }
+    throw error
+  }
 }
 
 function keepExisting(
