@@ -117,14 +117,10 @@ async function assertInfoAlike(
   repository: SharedRepository,
   backups: readonly Backup[],
 ): Promise<void> {
-  for (const output of ['json', 'text']) {
-    const [ours, theirs] = [
-      await repository.run('pgsurety', ['info', `--output=${output}`]),
-      await repository.run('2.60', ['info', `--output=${output}`]),
-    ]
-    assert.equal(ours, theirs)
-    for (const { label } of backups) assert(ours.includes(label), ours)
-  }
+  const ours = await repository.run('pgsurety', ['info', '--output=json'])
+  const theirs = await repository.run('2.60', ['info', '--output=json'])
+  assert.equal(ours, theirs)
+  for (const { label } of backups) assert(ours.includes(`"label":"${label}"`), ours)
 }
 
 /** Both tools give back the segment that the writer pushed during its backup: the bytes that its name promises. */
@@ -134,17 +130,16 @@ async function assertWalAlike(
 ): Promise<void> {
   const told = await repository.run('2.60', ['info', `--set=${label}`])
   const segment = /wal start\/stop: (\w{24})/.exec(told)?.[1] ?? ''
-  const [archiveId = ''] = await readdir(join(repository.path, 'archive/demo'), {})
   const stored = await readdir(join(repository.path, 'archive/demo'), { recursive: true })
-  const name = stored.find((path) => path.includes(`/${segment}-`)) ?? archiveId
-  const sha1 = /-([0-9a-f]{40})/.exec(name)?.[1]
+  const name = stored.find((path) => path.includes(`/${segment}-`)) ?? ''
+  const promised = /-([0-9a-f]{40})/.exec(name)?.[1]
   for (const tool of ['pgsurety', '2.60'] as const) {
-    const path = join(repository.folder, 'segment')
+    const path = join(repository.folder, `segment-by-${tool}`)
     await repository.run(tool, ['archive-get', segment, path])
     const found = createHash('sha1')
       .update(await readFile(path))
       .digest('hex')
-    assert.equal(found, sha1, `${tool} gets what ${writer} pushed`)
+    assert.equal(found, promised, `${tool} gets '${segment}', which ${writer} pushed`)
   }
 }
 
@@ -160,8 +155,8 @@ async function assertSealed(repository: SharedRepository): Promise<void> {
 
 async function shareRepository(shared: SharedCluster, combination: Combination): Promise<void> {
   const { version, compressType, cipher, creator } = combination
-  const name = `${compressType}-${cipher}`
-  await using repository = await shared.openRepository(name, configLines(combination))
+  const lines = configLines(combination)
+  await using repository = await shared.openRepository(`${compressType}-${cipher}`, lines)
   await repository.run(creator, ['stanza-create'])
   const backups: Backup[] = []
   for (const writer of writersFor(version)) backups.push(await backUp(repository, writer))
@@ -192,13 +187,20 @@ async function startRestored(shared: SharedCluster): Promise<void> {
   }
 }
 
+function titleOf({ compressType, cipher, creator }: Combination): string {
+  const seal = cipher === 'none' ? 'plain' : cipher
+  const items = cipher === 'none' ? 'S16 S23 S82' : 'S16 S23 S52 S82'
+  return `${items}: ${compressType}, ${seal}, stanza made by ${creator}: each lists, verifies and restores what the other wrote`
+}
+
 before(buildWhenStale)
 
 // One cluster archives to one repository at a time; two clusters keep a small machine busy.
 void suite('pgsurety and pgBackRest on one repository', { concurrency: 2 }, () => {
   for (const version of VERSIONS) {
     for (const tablespace of TABLESPACES) {
-      void suite(`PostgreSQL ${version}, tablespaces: ${tablespace}`, { concurrency: 1 }, () => {
+      const name = `PostgreSQL ${version} ${tablespace === 'one' ? 'with' : 'without'} a tablespace`
+      void suite(name, { concurrency: 1 }, () => {
         let shared: SharedCluster
         before(async () => {
           shared = await startPrimary(version, tablespace)
@@ -207,8 +209,7 @@ void suite('pgsurety and pgBackRest on one repository', { concurrency: 2 }, () =
           await shared[Symbol.asyncDispose]()
         })
         for (const combination of combinationsOf(version, tablespace)) {
-          const { compressType, cipher, creator } = combination
-          test(`S16 S23 S82${cipher === 'none' ? '' : ' S52'}: ${compressType}, cipher ${cipher}, stanza made by ${creator}: each restores, verifies and lists what the other wrote`, async () => {
+          test(titleOf(combination), async () => {
             await shareRepository(shared, combination)
           })
         }
