@@ -14,16 +14,7 @@ type Owner = { readonly uid: number; readonly gid: number } | undefined
 /** Makes every directory, then every link; corrects owner and mode of what is there. */
 export async function buildTree(manifest: Manifest, ownerOf: OwnerOf): Promise<void> {
   const linked = new Set(manifest.links.map(({ name }) => name))
-  const modes = new Map(manifest.paths.map((path) => [path.name, path]))
-  for (const target of manifest.targets) {
-    const path = modes.get(target.name)
-    const owned = path ?? modes.get('pg_data')
-    const owner = owned === undefined ? undefined : await ownerOf(owned.user, owned.group)
-    await makeDirectory(targetPath(manifest, target), owner)
-    if (path !== undefined && !(target.kind === 'link' && target.file !== undefined)) {
-      await dressDirectory(targetPath(manifest, target), { mode: path.mode, owner })
-    }
-  }
+  await makeTargets(manifest, ownerOf)
   for (const path of manifest.paths.toSorted((left, right) =>
     compareBytes(left.name, right.name),
   )) {
@@ -37,10 +28,23 @@ export async function buildTree(manifest: Manifest, ownerOf: OwnerOf): Promise<v
     await dressDirectory(disk, { mode: path.mode, owner })
   }
   for (const link of manifest.links) {
-    const made = await makeLink(diskPathOf(manifest, link.name), link.destination)
+    await makeLink(diskPathOf(manifest, link.name), link.destination)
     const owner = await ownerOf(link.user, link.group)
-    if (made && owner !== undefined)
+    if (owner !== undefined)
       await lchown(toBytes(diskPathOf(manifest, link.name)), owner.uid, owner.gid)
+  }
+}
+
+async function makeTargets(manifest: Manifest, ownerOf: OwnerOf): Promise<void> {
+  const modes = new Map(manifest.paths.map((path) => [path.name, path]))
+  for (const target of manifest.targets) {
+    const path = modes.get(target.name)
+    const owned = path ?? modes.get('pg_data')
+    const owner = owned === undefined ? undefined : await ownerOf(owned.user, owned.group)
+    await makeDirectory(targetPath(manifest, target), owner)
+    if (path !== undefined && !(target.kind === 'link' && target.file !== undefined)) {
+      await dressDirectory(targetPath(manifest, target), { mode: path.mode, owner })
+    }
   }
 }
 
@@ -52,12 +56,11 @@ async function makeLinksAbove(manifest: Manifest, name: string): Promise<void> {
   }
 }
 
-async function makeLink(path: string, destination: string): Promise<boolean> {
+async function makeLink(path: string, destination: string): Promise<void> {
   try {
     await symlink(toBytes(destination), toBytes(path))
-    return true
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST' && (await lstat(toBytes(path))).isSymbolicLink()) return false
+    if (errnoOf(error) === 'EEXIST' && (await lstat(toBytes(path))).isSymbolicLink()) return
     throw new AppError(
       'file-write',
       `unable to create link '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`,
@@ -71,10 +74,10 @@ async function makeLink(path: string, destination: string): Promise<boolean> {
 /** Makes missing parents too, which the server must be able to enter: they get the same owner. */
 async function makeDirectory(path: string, owner: Owner): Promise<void> {
   try {
-    if (!(await isMissing(path))) return
-    await makeDirectory(posix.dirname(path), owner)
-    await mkdir(toBytes(path), { mode: 0o700 })
-    if (owner !== undefined) await chown(toBytes(path), owner.uid, owner.gid)
+    for (const missing of await missingDirectories(path)) {
+      await mkdir(toBytes(missing), { mode: 0o700 })
+      if (owner !== undefined) await chown(toBytes(missing), owner.uid, owner.gid)
+    }
   } catch (error) {
     throw new AppError(
       'path-create',
@@ -86,12 +89,20 @@ async function makeDirectory(path: string, owner: Owner): Promise<void> {
   }
 }
 
-async function isMissing(path: string): Promise<boolean> {
+/** `path` and the directories above it that do not exist, outermost first. */
+async function missingDirectories(path: string): Promise<readonly string[]> {
+  const missing: string[] = []
+  for (let above = path; !(await isDirectory(above)); above = posix.dirname(above)) {
+    missing.unshift(above)
+  }
+  return missing
+}
+
+async function isDirectory(path: string): Promise<boolean> {
   try {
-    await stat(toBytes(path))
-    return false
+    return (await stat(toBytes(path))).isDirectory()
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return true
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return false
     throw error
   }
 }
