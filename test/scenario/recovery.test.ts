@@ -236,3 +236,36 @@ async function timelineOf(cluster: Cluster): Promise<string> {
   await cluster.psql('checkpoint')
   return await cluster.psql('select timeline_id from pg_control_checkpoint()')
 }
+
+/** A cluster of another version with one backup, two commits after it, and all of it archived. */
+async function startOlderOrNewer(
+  version: '13' | '18',
+): Promise<{ readonly other: ArchivedCluster; readonly last: Commit }> {
+  const other = await startArchivedCluster({ version, settings: SETTINGS })
+  await prepareLedger(other.cluster)
+  await other.run('--type=full', 'backup')
+  await commit(other.cluster, 1)
+  const last = await commit(other.cluster, 2)
+  await archiveAll(other.cluster)
+  return { other, last }
+}
+
+test('PostgreSQL 13 stops before a transaction', async () => {
+  const { other, last } = await startOlderOrNewer('13')
+  await using _other = other
+  const args = ['--type=xid', `--target=${last.xid}`, '--target-exclusive']
+  await using cluster = await other.restore('xid', ...args, '--target-action=promote')
+
+  assert.deepEqual(await promoted(cluster), [1])
+})
+
+test('PostgreSQL 18 pauses at a time', async () => {
+  const { other, last } = await startOlderOrNewer('18')
+  await using _other = other
+  await using cluster = await other.restore('time', `--target=${last.justBefore}`)
+
+  await cluster.start()
+  await untilPaused(cluster)
+
+  assert.deepEqual(await idsIn(cluster), [1])
+})
