@@ -129,3 +129,8 @@ export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
 }
+
+/** Stops the program, with kind `assert`, where going on would rest on something that cannot be. */
+export function assertThat(condition: unknown, message: string): asserts condition {
+  if (condition !== true) throw new AppError('assert', message)
+}

@@ -11,7 +11,6 @@ import type { Context } from '../command/command.ts'
 import { type Config, loadConfig } from '../config/config.ts'
 import { renderArgument } from '../config/written-options.ts'
 import { openConfiguredStorage } from '../repo/repo.ts'
-import { openPool } from '../worker/worker.ts'
 import { implementationOf } from './dispatch.ts'
 import { openProgress } from './progress.ts'
 import { logSinks } from './log-sinks.ts'
@@ -75,7 +74,7 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
       print: program.writeOut,
       progress: progress.show,
       openStorage: openConfiguredStorage,
-      openPool,
+      openPool: async (options) => await (await import('../worker/worker.ts')).openPool(options),
     }
     const exitCode = await command(context)
     progress.show(undefined)

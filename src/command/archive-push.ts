@@ -5,7 +5,7 @@
 import { readdir, realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { AppError, asAppError, errnoOf } from '../base/error.ts'
-import { MIB } from '../base/units.ts'
+import { formatSize, MIB } from '../base/units.ts'
 import { currentArchive } from '../format/archive-info.ts'
 import { archiveId } from '../format/wal.ts'
 import { encryptor } from '../pipe/cipher.ts'
@@ -22,7 +22,7 @@ import {
   readArchived,
   theOnly,
 } from '../repo/archive.ts'
-import { assertNotStopped } from '../repo/lock.ts'
+import { assertNotStopped } from '../repo/stop-file.ts'
 import { loadArchiveInfo, openRepos, type Repo } from '../repo/repo.ts'
 import { type Context, stanzaOf } from './command.ts'
 import { openWal, readSegment, readWal, type WalFile, type WalSegment } from './wal-segment.ts'
@@ -38,7 +38,9 @@ export async function archivePush(context: Context): Promise<number> {
     ? config.bytes('archive-push-queue-max')
     : undefined
   if (queueMax !== undefined && (await queuedBytes(file)) > queueMax) {
-    log.warn(`dropped WAL file '${file.name}' because archive queue exceeded ${queueMax} bytes`)
+    log.warn(
+      `dropped WAL file '${file.name}' because archive queue exceeded ${formatSize(queueMax)}`,
+    )
     return 0
   }
   const packing = {
@@ -115,11 +117,22 @@ async function realpathOf(path: string): Promise<string> {
 
 /** Bytes waiting in archive_status: the number of `.ready` files times the size of this file. */
 async function queuedBytes(file: WalFile): Promise<number> {
-  const status = `${file.path.slice(0, -file.name.length)}archive_status`
-  const names = await readdir(status)
+  const names = await listStatus(`${file.path.slice(0, -file.name.length)}archive_status`)
   await using handle = await openWal(file)
   const { size } = await handle.stat()
   return names.filter((name) => name.endsWith('.ready')).length * size
+}
+
+async function listStatus(path: string): Promise<readonly string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    throw new AppError(
+      errnoOf(error) === 'ENOENT' ? 'path-missing' : 'path-open',
+      `unable to list path '${path}': ${errnoOf(error) ?? String(error)}`,
+      { hint: 'archive-push-queue-max needs a WAL file in a pg_wal directory.', cause: error },
+    )
+  }
 }
 
 interface ClusterPlace extends ArchivePlace {

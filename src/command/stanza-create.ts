@@ -11,7 +11,7 @@ import {
 import { generatePassphrase } from '../pipe/cipher.ts'
 import type { ControlFile } from '../postgres/control-file.ts'
 import { readControlFile } from '../postgres/read-control-file.ts'
-import { assertNotStopped } from '../repo/lock.ts'
+import { assertNotStopped } from '../repo/stop-file.ts'
 import {
   loadArchiveInfo,
   loadBackupInfo,

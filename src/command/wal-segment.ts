@@ -1,11 +1,20 @@
 /** A WAL file on its way into the archive: read, hashed and compressed, each at most once. */
 import { createHash } from 'node:crypto'
+import { readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { AppError, errnoOf } from '../base/error.ts'
 import { MIB } from '../base/units.ts'
 import { compressor } from '../pipe/compress.ts'
 import type { CompressType } from '../pipe/compress-type.ts'
-import { type ByteSource, collect, type Filter, single, through } from '../pipe/pipe.ts'
+import {
+  ahead,
+  type ByteSource,
+  collect,
+  type Filter,
+  measure,
+  single,
+  through,
+} from '../pipe/pipe.ts'
 import { WAL_HEADER_BYTES } from '../postgres/wal-header.ts'
 
 /** Segments up to this size are read once and held; larger ones are read twice. The largest PostgreSQL allows is 1 GiB. */
@@ -31,24 +40,24 @@ export interface Packing {
   readonly level: number
 }
 
-/** Reads a segment. Compression of a held one begins at once: it takes the longest, and waits for nothing. */
+/** Reads a segment. A held one is hashed and compressed at once, in one pass: that takes longest, and waits for nothing. */
 export async function readSegment(file: WalFile, packing: Packing): Promise<WalSegment> {
-  await using handle = await openWal(file)
+  const handle = await openWal(file)
   const { size } = await handle.stat()
+  const header = Buffer.alloc(WAL_HEADER_BYTES)
+  await handle.read(header, 0, header.length, 0)
+  await handle.close()
   if (size > HELD_BYTES_MAX) return await largeSegment(file, packing)
-  const content = Buffer.allocUnsafeSlow(size)
-  const { bytesRead } = await handle.read(content, 0, size, 0)
-  if (bytesRead !== size) {
-    throw new AppError('file-read', `read ${bytesRead} of ${size} bytes of '${file.path}'`)
-  }
-  const packed = collect(through(single(content), ...filtersOf(packing)), 2 * HELD_BYTES_MAX)
+  const content = measure()
+  const read = ahead(through(readWal(file), content))
+  const packed = collect(through(read, ...filtersOf(packing)), 2 * HELD_BYTES_MAX)
   // Whoever needs the result sees the error; when nobody does, another one has been thrown.
   packed.catch(() => undefined)
-  let digest: string | undefined
+  const digest = packed.then(() => content.sha1())
+  digest.catch(() => undefined)
   return {
-    header: content.subarray(0, WAL_HEADER_BYTES),
-    sha1: async () =>
-      await Promise.resolve((digest ??= createHash('sha1').update(content).digest('hex'))),
+    header,
+    sha1: async () => await digest,
     packed: async function* () {
       yield* single(await packed)
     },
@@ -91,9 +100,10 @@ async function* unchanged(source: ByteSource, sha1: string, file: WalFile): Byte
 /** The bytes of any WAL file. */
 export async function* readWal(file: WalFile): ByteSource {
   await using handle = await openWal(file)
+  // One small buffer, filled without a round trip through libuv's pool: fresh memory for 16 MiB costs more than reading it.
   const buffer = Buffer.allocUnsafeSlow(MIB)
   for (;;) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length)
+    const bytesRead = readSync(handle.fd, buffer)
     if (bytesRead === 0) return
     yield buffer.subarray(0, bytesRead)
   }

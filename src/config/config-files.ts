@@ -1,5 +1,4 @@
 /** The files that configuration is read from: an interface so that tests need no /etc, and where to look. */
-import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { AppError, errnoOf, type ErrorKind } from '../base/error.ts'
 import { compareBytes } from '../base/text.ts'
@@ -23,6 +22,8 @@ export const systemFiles: ConfigFiles = {
   mode: (path) => unlessMissing('file-open', path, () => statSync(path).mode & 0o777),
   run: (shellCommand) => {
     try {
+      // Loaded only here: archive-push reads its configuration for every segment, and rarely needs a command for it.
+      const { execFileSync } = process.getBuiltinModule('node:child_process')
       return execFileSync('/bin/sh', ['-c', shellCommand], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,6 +1,6 @@
 /** `archive.info`: which clusters have archived WAL into a stanza, and the key of that WAL. Source: pgBackRest 2.60. */
-import assert from 'node:assert/strict'
-import { AppError } from '../base/error.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { assertThat, AppError } from '../base/error.ts'
 import { Secret } from '../base/secret.ts'
 import { asObject, count, identifier, text } from './fields.ts'
 import {
@@ -70,7 +70,8 @@ export function renderArchiveInfo(info: ArchiveInfo): Buffer {
       ],
     ]),
   )
-  assert.deepEqual(parseArchiveInfo(content).history, info.history)
+  const again = parseArchiveInfo(content).history
+  assertThat(isDeepStrictEqual(again, info.history), 'the history reads back as it was written')
   return content
 }
 
@@ -84,7 +85,7 @@ export function currentOf<T extends { readonly id: number }>(info: {
   readonly history: readonly T[]
 }): T {
   const current = info.history.find((row) => row.id === info.currentId)
-  assert(current !== undefined, 'the current id is in the history')
+  assertThat(current !== undefined, 'the current id is in the history')
   return current
 }
 

@@ -1,8 +1,8 @@
 /** `backup.info`: the index of a stanza's backups, which can be rebuilt from their manifests. Source: pgBackRest 2.60. */
-import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import type { Secret } from '../base/secret.ts'
 import { compareBytes } from '../base/text.ts'
-import { AppError } from '../base/error.ts'
+import { assertThat, AppError } from '../base/error.ts'
 import {
   cipherSection,
   currentOf,
@@ -165,7 +165,8 @@ export function renderBackupInfo(info: BackupInfo): Buffer {
       ['db:history', new Map(info.history.map((row) => [String(row.id), dbMembers(row)]))],
     ]),
   )
-  assert.deepEqual(parseBackupInfo(content).history, info.history)
+  const again = parseBackupInfo(content).history
+  assertThat(isDeepStrictEqual(again, info.history), 'the history reads back as it was written')
   return content
 }
 

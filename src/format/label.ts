@@ -1,6 +1,5 @@
 /** Backup labels: what they say, and which one a new backup gets. Source: pgBackRest 2.60. */
-import assert from 'node:assert/strict'
-import { AppError } from '../base/error.ts'
+import { assertThat, AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
 
 export type BackupKind = 'full' | 'diff' | 'incr'
@@ -58,7 +57,7 @@ interface PlannedLabel {
  */
 export function planLabel(options: LabelOptions): PlannedLabel {
   const { kind, startMs, fullLabel, existing } = options
-  assert(
+  assertThat(
     kind === 'full' || fullLabel !== undefined,
     'a backup of this kind builds on a full backup',
   )

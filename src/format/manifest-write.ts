@@ -1,5 +1,5 @@
 /** Writes the text of a manifest as pgBackRest 2.60 does: same members, same order, same defaults. */
-import assert from 'node:assert/strict'
+import { assertThat } from '../base/error.ts'
 import { cipherSection } from './archive-info.ts'
 import { type InfoSection, writeInfoFile } from './info-file.ts'
 import type { JsonObject, JsonValue } from './json.ts'
@@ -61,7 +61,7 @@ function* sectionsOf(manifest: Manifest): Generator<InfoSection> {
 /** The data directory, whose owner and mode are the defaults for everything else. */
 function rootOf(manifest: Manifest): ManifestPath {
   const root = manifest.paths.find((path) => path.name === 'pg_data')
-  assert(root !== undefined, 'a manifest has the data directory')
+  assertThat(root !== undefined, 'a manifest has the data directory')
   return root
 }
 
@@ -84,7 +84,7 @@ function* namedValues<T extends { readonly name: string }>(
 ): Generator<readonly [string, JsonValue]> {
   let before: string | undefined
   for (const entry of entries) {
-    assert(before === undefined || before < entry.name, 'entries are sorted by name')
+    assertThat(before === undefined || before < entry.name, 'entries are sorted by name')
     before = entry.name
     yield [entry.name, present(members(entry))]
   }

@@ -1,6 +1,5 @@
 /** WAL names and positions: segments, LSNs, archive ids, and the names of archived files. Source: pgBackRest 2.60. */
-import assert from 'node:assert/strict'
-import { AppError } from '../base/error.ts'
+import { assertThat, AppError } from '../base/error.ts'
 import { type CompressType, compressTypeOfName, extensionOf } from '../pipe/compress-type.ts'
 
 declare const brand: unique symbol
@@ -77,7 +76,7 @@ interface WalRange {
  */
 export function segmentsBetween(range: WalRange): readonly SegmentName[] {
   const { startLsn, stopLsn, timeline, segmentSizeBytes } = range
-  assert(startLsn <= stopLsn, 'a WAL range does not end before it starts')
+  assertThat(startLsn <= stopLsn, 'a WAL range does not end before it starts')
   const size = BigInt(segmentSizeBytes)
   const first = startLsn / size
   const last = stopLsn > startLsn ? (stopLsn - 1n) / size : first
@@ -116,7 +115,7 @@ export function archiveFileKeyName(
   if (!/^[0-9A-F]{24}/.test(file)) return file
   const directory = file.slice(0, 16)
   if (!/^[0-9A-F]{24}(?:\.partial)?$/.test(file)) return `${directory}/${file}`
-  assert(checksum !== undefined, 'a segment is stored under its checksum')
+  assertThat(checksum !== undefined, 'a segment is stored under its checksum')
   return `${directory}/${file}-${checksum}${extensionOf(type)}`
 }
 

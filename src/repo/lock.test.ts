@@ -14,14 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isErrorKind } from '../base/error.ts'
-import {
-  acquireLock,
-  assertNotStopped,
-  isLocked,
-  lockFile,
-  type LockOptions,
-  readLock,
-} from './lock.ts'
+import { acquireLock, isLocked, lockFile, type LockOptions, readLock } from './lock.ts'
 
 interface Directory extends Disposable {
   readonly lockPath: string
@@ -256,29 +249,4 @@ test('without the flock program the error says what to install', async () => {
     kind: 'execute',
     text: /^unable to run program 'flock'.*\nHINT: .*util-linux/,
   })
-})
-
-test('a stop file forbids work: on its stanza, or on every one', async () => {
-  using at = directory()
-  {
-    await using _lock = await acquireLock(at.options())
-  }
-  assertNotStopped(at.lockPath, 'demo')
-
-  writeFileSync(join(at.lockPath, 'other.stop'), '')
-  assertNotStopped(at.lockPath, 'demo')
-  assert.throws(
-    () => {
-      assertNotStopped(at.lockPath, 'other')
-    },
-    { kind: 'stop', message: "stop file exists for stanza 'other'" },
-  )
-
-  writeFileSync(join(at.lockPath, 'all.stop'), '')
-  assert.throws(
-    () => {
-      assertNotStopped(at.lockPath, 'demo')
-    },
-    { kind: 'stop', message: 'stop file exists for all stanzas' },
-  )
 })

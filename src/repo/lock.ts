@@ -1,12 +1,12 @@
 /**
- * Stanza locks and stop files: how commands on one host keep out of each other's way, pgBackRest's own included.
+ * Stanza locks: how commands on one host keep out of each other's way, pgBackRest's own included.
  *
  * A lock is flock(2) on `<lock-path>/<stanza>-<type>-<repo key>.lock`; the file's JSON says who holds it and how far it is
  * (pgBackRest 2.60, `common/lock.c`). The lock belongs to the open file, so the kernel frees it however the process ends; a
  * file that can be locked is stale, whatever it says. Not for: locking between hosts.
  */
 import { spawn } from 'node:child_process'
-import { constants, ftruncateSync, statSync, writeSync } from 'node:fs'
+import { constants, ftruncateSync, writeSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AppError, asAppError, type ErrorKind, errnoOf } from '../base/error.ts'
@@ -96,26 +96,6 @@ export async function isLocked(path: string): Promise<boolean> {
     return (await flock(file, 'shared')) === 'refused'
   } finally {
     await file.close()
-  }
-}
-
-/** Throws `stop` while `stop` forbids work on the stanza or on all of them. */
-export function assertNotStopped(lockPath: string, stanza: string): void {
-  const hint = 'the start command allows it again.'
-  if (exists(join(lockPath, `${stanza}.stop`))) {
-    throw new AppError('stop', `stop file exists for stanza '${stanza}'`, { hint })
-  }
-  if (exists(join(lockPath, 'all.stop'))) {
-    throw new AppError('stop', 'stop file exists for all stanzas', { hint })
-  }
-}
-
-/** Synchronous and strict: a stop file that cannot be looked for is not a stop file that is not there. */
-function exists(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) !== undefined
-  } catch (error) {
-    throw lockError('file-open', `unable to get info for stop file '${path}'`, error)
   }
 }
 

@@ -1,5 +1,5 @@
 /** The entry of a worker thread: loads its job module, then does the jobs it is sent, one after the other. */
-import { parentPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { AppError } from '../base/error.ts'
 import {
   flattenError,
@@ -16,16 +16,21 @@ const answer = (message: ThreadMessage): void => {
   port.postMessage(message)
 }
 
-try {
-  const { jobModule, setup } = parseThreadSetup(workerData)
-  const doJob = await (await loadJobs(jobModule))(setup)
-  let before = Promise.resolve()
-  port.on('message', (value: unknown) => {
-    before = doOne(value, doJob, before)
-  })
-  answer({ kind: 'ready' })
-} catch (error) {
-  answer({ kind: 'failed', error: flattenError(error) })
+void start(port)
+
+/** Never rejects: what fails is answered. */
+async function start(parent: MessagePort): Promise<void> {
+  try {
+    const { jobModule, setup } = parseThreadSetup(workerData)
+    const doJob = await (await loadJobs(jobModule))(setup)
+    let before = Promise.resolve()
+    parent.on('message', (value: unknown) => {
+      before = doOne(value, doJob, before)
+    })
+    answer({ kind: 'ready' })
+  } catch (error) {
+    answer({ kind: 'failed', error: flattenError(error) })
+  }
 }
 
 /** Does a job when the one before it is done. Never rejects. */

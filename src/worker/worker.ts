@@ -4,9 +4,8 @@
  * A thread loads a job module, opens what it needs once, and does one job at a time. Jobs and results are plain data. Not
  * for: the session with PostgreSQL, locks, or anything else there is only one of.
  */
-import assert from 'node:assert/strict'
 import { Worker } from 'node:worker_threads'
-import { AppError, asAppError } from '../base/error.ts'
+import { assertThat, AppError, asAppError } from '../base/error.ts'
 import {
   type JobMessage,
   parseThreadMessage,
@@ -55,7 +54,7 @@ export function workerUrl(name: string, source: URL): URL {
 export async function openPool<Job, Result>(
   options: PoolOptions<Result>,
 ): Promise<Pool<Job, Result>> {
-  assert(options.threads >= 1, 'a pool has at least one thread')
+  assertThat(options.threads >= 1, 'a pool has at least one thread')
   const pool = new ThreadPool<Job, Result>(options)
   try {
     await pool.ready()
@@ -102,7 +101,10 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
     jobs: Iterable<Job> | AsyncIterable<Job>,
     signal?: AbortSignal,
   ): AsyncGenerator<{ job: Job; result: Result }, void, undefined> {
-    assert(this.#state === 'idle', 'a pool does one run at a time, and none after one that failed')
+    assertThat(
+      this.#state === 'idle',
+      'a pool does one run at a time, and none after one that failed',
+    )
     this.#state = 'running'
     const source = each(jobs)
     const abort = (): void => {
@@ -181,7 +183,7 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
     underWay: Map<number, Job>,
   ): { job: Job; result: Result } {
     const job = underWay.get(id)
-    assert(job !== undefined, 'a thread answers each job once')
+    assertThat(job !== undefined, 'a thread answers each job once')
     underWay.delete(id)
     thread.jobsCount -= 1
     return { job, result: this.#parse(value) }
