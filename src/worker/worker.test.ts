@@ -221,7 +221,7 @@ test('an early return ends the source and the pool, busy threads included', asyn
   }
 
   assert.ok(sourceEnded)
-  await assert.rejects(pool.run(adding(1)).next(), { code: 'ERR_ASSERTION' })
+  await assert.rejects(pool.run(adding(1)).next(), { kind: 'assert' })
 })
 
 test('what openJobs throws comes out of openPool', async () => {

@@ -82,6 +82,15 @@ test('the data directory of a running server is refused with exit code 38', asyn
   assert(ran.stdout.includes(`stop it with 'pg_ctl -D ${cluster.dataDir} stop'`))
 })
 
+test('a plan can be asked for while the server runs, and says to stop it first', async () => {
+  const { config, cluster } = source
+  const argv = [`--config=${config}`, '--stanza=demo', '--delta', '--plan', 'restore']
+  const { stdout } = await pgsurety(argv)
+
+  assert.match(stdout, /^ {2}first +stop the server \(pid \d+\): pg_ctl -D /m)
+  assert.equal(cluster.isRunning(), true)
+})
+
 test('the directory of another cluster is refused whatever the options', async () => {
   const digest = await treeDigest(another.dataDir)
   const onto = async (...argv: readonly string[]): Promise<unknown> =>

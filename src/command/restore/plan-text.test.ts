@@ -43,6 +43,7 @@ const plan: RestorePlan = {
   totalBytes: 24_557_453,
   remaps: [],
   dissolved: [],
+  serverPid: undefined,
 }
 
 /** The value of one row, continuation lines joined. */
@@ -179,7 +180,13 @@ test('programs get the same facts as JSON', () => {
     sizeBytes: 24_557_453,
     files: 0,
     mode: 'fresh',
+    serverPid: null,
     paths: [{ name: 'pg_data', path: '/pg' }],
     removals: ['/pg/é'],
   })
+})
+
+test('a plan for a running server says what comes first', () => {
+  assert.equal(row('first'), undefined)
+  assert.equal(row('first', { serverPid: '42' }), 'stop the server (pid 42): pg_ctl -D /pg stop')
 })

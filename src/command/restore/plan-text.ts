@@ -31,6 +31,7 @@ export function planText(plan: RestorePlan): string {
       ),
     ]),
     ['removes', removalText(plan)],
+    ...serverRows(plan),
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
   const lines = rows.map(
@@ -112,6 +113,12 @@ function walRows({ wal }: RestorePlan): [string, string][] {
   return rows
 }
 
+function serverRows({ serverPid, manifest }: RestorePlan): [string, string][] {
+  if (serverPid === undefined) return []
+  const dataDir = toHumanText(diskPathOf(manifest, 'pg_data'))
+  return [['first', `stop the server (pid ${serverPid}): pg_ctl -D ${dataDir} stop`]]
+}
+
 function modeText({ mode }: RestorePlan): string {
   switch (mode) {
     case 'fresh':
@@ -162,6 +169,7 @@ export function planJson(plan: RestorePlan): string {
     sizeBytes: plan.totalBytes,
     files: manifest.files.length,
     mode: plan.mode,
+    serverPid: plan.serverPid ?? null,
     paths: manifest.targets.map((entry) => ({
       name: toHumanText(entry.name),
       path: toHumanText(targetPath(manifest, entry)),

@@ -51,13 +51,16 @@ export interface RestorePlan {
   readonly totalBytes: number
   readonly remaps: readonly string[]
   readonly dissolved: readonly string[]
+  /** The server that runs in the data directory, as postmaster.pid says; a restore waits for its end. */
+  readonly serverPid: string | undefined
 }
 
 /** Resolves the plan. Reads only; throws the reason when the restore must not be done. */
 export async function planRestore(context: Context): Promise<RestorePlan> {
   const { config } = context
   const destination = await inspectDestination(config.text('pg-path', 1))
-  assertNotRunning(destination)
+  // A plan only looks: it may be asked for while the server still runs, and says so.
+  if (!config.flag('plan')) assertNotRunning(destination)
   const asked = readRequest(config)
   assertNoSurprisePromotion(config, asked, destination)
   const { repo, info, choice } = await findBackup(context, asked)
@@ -86,6 +89,7 @@ export async function planRestore(context: Context): Promise<RestorePlan> {
     totalBytes: manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     remaps: mapped.remaps,
     dissolved: mapped.dissolved,
+    serverPid: destination.postmasterPid,
   }
 }
 
