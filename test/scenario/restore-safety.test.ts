@@ -284,6 +284,7 @@ test('a plan says everything that will happen, and nothing happens', async () =>
     'sizeBytes',
     'files',
     'mode',
+    'serverPid',
     'paths',
     'removals',
   ])
