@@ -1,0 +1,58 @@
+/** What must be true of a repository whatever happened to the commands that wrote to it. */
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadConfig } from '../../src/config/config.ts'
+import { fileKey } from '../../src/format/repo-path.ts'
+import {
+  loadArchiveInfo,
+  loadBackupInfo,
+  loadManifest,
+  openRepos,
+  type Repo,
+} from '../../src/repo/repo.ts'
+
+/** The only repository of a configuration. */
+export function openRepo(argv: readonly string[]): Repo {
+  const config = loadConfig({ argv: [...argv, 'info'], env: {}, programName: 'pgsurety' })
+  const [repo] = openRepos(config)
+  assert(repo !== undefined)
+  return repo
+}
+
+/**
+ * Both info files can be read, and every backup that backup.info lists is whole: its manifest can be read, and every file
+ * in it is stored with the size the manifest says; but for those in `known`. The labels, ascending.
+ */
+export async function provenBackups(
+  repo: Repo,
+  stanza: string,
+  known: readonly string[] = [],
+): Promise<readonly string[]> {
+  await loadArchiveInfo(repo, stanza)
+  const info = await loadBackupInfo(repo, stanza)
+  const labels = info.backups.map(({ label }) => label)
+  for (const label of labels.filter((one) => !known.includes(one))) {
+    const manifest = await loadManifest(repo, stanza, label, info.cipherPass)
+    const { compressType } = manifest.options
+    const stored = await repo.storage.listAll(`backup/${stanza}/${label}`)
+    const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]))
+    for (const file of manifest.files) {
+      const key = fileKey(stanza, file, label, compressType)
+      const name = key.slice(`backup/${stanza}/${label}/`.length)
+      assert.equal(sizes.get(name), file.repoSizeBytes, `size of '${key}'`)
+    }
+  }
+  return labels
+}
+
+/** Where a backup set lies. */
+export function backupFolder(repo: Repo, stanza: string, label = ''): string {
+  return join(repo.storage.location, 'backup', stanza, label)
+}
+
+/** Labels that have a folder, finished or not, ascending. */
+export async function labelsOnDisk(repo: Repo, stanza: string): Promise<readonly string[]> {
+  const names = await readdir(backupFolder(repo, stanza))
+  return names.filter((name) => /^\d{8}-\d{6}F$/.test(name)).toSorted()
+}
