@@ -309,8 +309,8 @@ function targetOf({ bed }: Lane): string {
 
 function restoreArgv(lane: Lane, kind: Destination): readonly string[] {
   const delta = kind === 'delta' ? ['--delta'] : []
-  const options = [`--pg1-path=${targetOf(lane)}`, '--archive-mode=off', ...delta]
-  return [...lane.common, ...options, 'restore']
+  const options = [`--pg1-path=${targetOf(lane)}`, '--archive-mode=off', '--type=immediate']
+  return [...lane.common, ...options, ...delta, 'restore']
 }
 
 /** Keeps an undisturbed restore as `reference`, and the stopped cluster as `outdated`. */
