@@ -116,6 +116,7 @@ pg1-user=postgres
 }
 
 await using cluster = await startCluster({
+  root: '/tmp',
   version: '17',
   checksums: 'on',
   settings: {
@@ -125,7 +126,7 @@ await using cluster = await startCluster({
     wal_level: 'replica',
   },
 })
-await using folder = await temporaryFolder('bench')
+await using folder = await temporaryFolder('bench', '/tmp')
 const work = folder.path
 const theirs = await pgBackRest('2.60')
 const tools: Tool[] = []

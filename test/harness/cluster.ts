@@ -9,6 +9,8 @@ import { onExit, runAs, temporaryFolder, unprivileged } from './run.ts'
 import type { RunResult } from './run.ts'
 
 export interface ClusterOptions {
+  /** Where its folder is made; default as `temporaryFolder` does. */
+  readonly root?: string | undefined
   readonly version: PostgresVersion
   /** Data checksums; default `on`. */
   readonly checksums?: 'on' | 'off' | undefined
@@ -64,7 +66,7 @@ let clusterCount = 0
 /** Makes a new cluster and starts it. Disposing stops it and removes every trace. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   await using stack = new AsyncDisposableStack()
-  const root = stack.use(await temporaryFolder('cluster')).path
+  const root = stack.use(await temporaryFolder('cluster', options.root)).path
   const dataDir = join(root, 'data')
   const tablespaceDir = options.tablespace === 'one' ? join(root, 'ts1') : undefined
   await createDataDir(dataDir, options)
