@@ -5,7 +5,7 @@ import { MIB } from '../base/units.ts'
 import { batchesOf, together } from './batch.ts'
 
 const sizes = (jobs: readonly number[]): readonly (readonly number[])[] =>
-  batchesOf(jobs.map((sizeBytes) => ({ sizeBytes }))).map((batch) =>
+  [...batchesOf(jobs.map((sizeBytes) => ({ sizeBytes })))].map((batch) =>
     batch.map(({ sizeBytes }) => sizeBytes),
   )
 

@@ -8,27 +8,28 @@ const BATCH_BYTES_MAX = 4 * MIB
 /** How many of a batch wait for the disk at once. More than that gains nothing: ext4 commits them together. */
 const UNDER_WAY_MAX = 16
 
-/** The jobs in their order, large ones alone. Every fsync of a small file waits for a commit; together they share it. */
-export function batchesOf<Job extends { readonly sizeBytes: number }>(
-  jobs: readonly Job[],
-): readonly (readonly Job[])[] {
-  const batches: Job[][] = []
+/**
+ * The jobs in their order, large ones alone. Every fsync of a small file waits for a commit; together they share it. Jobs
+ * are drawn as batches are asked for: a cluster has more files than fit in memory twice.
+ */
+export function* batchesOf<Job extends { readonly sizeBytes: number }>(
+  jobs: Iterable<Job>,
+): Generator<readonly Job[], void, undefined> {
+  let batch: Job[] = []
   let bytes = 0
   for (const job of jobs) {
-    const open = batches.at(-1)
     if (
-      open !== undefined &&
-      open.length < BATCH_JOBS_MAX &&
-      bytes + job.sizeBytes <= BATCH_BYTES_MAX
+      batch.length > 0 &&
+      (batch.length === BATCH_JOBS_MAX || bytes + job.sizeBytes > BATCH_BYTES_MAX)
     ) {
-      open.push(job)
-      bytes += job.sizeBytes
-    } else {
-      batches.push([job])
-      bytes = job.sizeBytes
+      yield batch
+      batch = []
+      bytes = 0
     }
+    batch.push(job)
+    bytes += job.sizeBytes
   }
-  return batches
+  if (batch.length > 0) yield batch
 }
 
 /** Does `work` for every item, several at a time, results in the items' order. The first failure is thrown. */

@@ -39,8 +39,8 @@ interface Named {
 export interface BackupPlan {
   /** The manifest before anything is copied: every file without checksum. */
   readonly draft: Manifest
-  /** Largest first, so that the last worker is not left alone with a big one. */
-  readonly jobs: readonly CopyJob[]
+  /** Largest first, so that the last worker is not left alone with a big one. Each is made when it is asked for. */
+  readonly jobs: Iterable<CopyJob>
   readonly totalBytes: number
   readonly pageSizeBytes: number
 }
@@ -85,14 +85,15 @@ export function planBackup(facts: BackupFacts): BackupPlan {
     paths: facts.listing.paths.toSorted(byName),
   }
   const diskPaths = new Map(facts.listing.files.map(({ name, diskPath }) => [name, diskPath]))
-  const jobs = files
-    .map((file) => jobOf(facts, draft, { file, diskPath: diskPaths.get(file.name) ?? '' }))
-    .toSorted(
-      (left, right) => right.sizeBytes - left.sizeBytes || compareBytes(left.name, right.name),
-    )
+  const largestFirst = files.toSorted((left, right) => right.sizeBytes - left.sizeBytes)
+  function* jobs(): Generator<CopyJob, void, undefined> {
+    for (const file of largestFirst) {
+      yield jobOf(facts, draft, { file, diskPath: diskPaths.get(file.name) ?? '' })
+    }
+  }
   return {
     draft,
-    jobs,
+    jobs: jobs(),
     totalBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     pageSizeBytes: facts.control.blockSizeBytes,
   }

@@ -23,16 +23,14 @@ export async function readOwnership(manifest: Manifest, dataDir: string): Promis
       .filter((name) => !groups.has(name))
       .map((name) => `unknown group '${name}' in backup manifest`),
   ]
-  if (process.getuid?.() !== 0)
-    return { ownerOf: async () => await Promise.resolve(undefined), warnings }
+  if (process.getuid?.() !== 0) return { ownerOf: () => undefined, warnings }
   const fallback = await ownerOfDirectory(dataDir)
   return {
     warnings: warnings.map((line) => `${line} mapped to the owner of '${dataDir}'`),
-    ownerOf: async (user, group) =>
-      await Promise.resolve({
-        uid: idOf(users, user, fallback.uid),
-        gid: idOf(groups, group, fallback.gid),
-      }),
+    ownerOf: (user, group) => ({
+      uid: idOf(users, user, fallback.uid),
+      gid: idOf(groups, group, fallback.gid),
+    }),
   }
 }
 

@@ -7,7 +7,10 @@ import type { Manifest, OwnerName } from '../../format/manifest.ts'
 import { dataDirOf, diskPathOf, targetPath } from './mapping.ts'
 
 /** Numeric owner for a manifest's names; undefined leaves ownership to the current user. */
-export type OwnerOf = (user: OwnerName, group: OwnerName) => Promise<Owner>
+export type OwnerOf = (
+  user: OwnerName,
+  group: OwnerName,
+) => { readonly uid: number; readonly gid: number } | undefined
 
 type Owner = { readonly uid: number; readonly gid: number } | undefined
 
@@ -23,13 +26,13 @@ export async function buildTree(manifest: Manifest, ownerOf: OwnerOf): Promise<v
       continue
     await makeLinksAbove(manifest, path.name)
     const disk = diskPathOf(manifest, path.name)
-    const owner = await ownerOf(path.user, path.group)
+    const owner = ownerOf(path.user, path.group)
     await makeDirectory(disk, owner)
     await dressDirectory(disk, { mode: path.mode, owner })
   }
   for (const link of manifest.links) {
     await makeLink(diskPathOf(manifest, link.name), link.destination)
-    const owner = await ownerOf(link.user, link.group)
+    const owner = ownerOf(link.user, link.group)
     if (owner !== undefined)
       await lchown(toBytes(diskPathOf(manifest, link.name)), owner.uid, owner.gid)
   }
@@ -40,7 +43,7 @@ async function makeTargets(manifest: Manifest, ownerOf: OwnerOf): Promise<void> 
   for (const target of manifest.targets) {
     const path = modes.get(target.name)
     const owned = path ?? modes.get('pg_data')
-    const owner = owned === undefined ? undefined : await ownerOf(owned.user, owned.group)
+    const owner = owned === undefined ? undefined : ownerOf(owned.user, owned.group)
     await makeDirectory(targetPath(manifest, target), owner)
     if (path !== undefined && !(target.kind === 'link' && target.file !== undefined)) {
       await dressDirectory(targetPath(manifest, target), { mode: path.mode, owner })

@@ -98,7 +98,7 @@ async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): P
   })
   let doneBytes = 0
   let kept = 0
-  const batches = batchesOf(await placeJobs(plan, ownerOf))
+  const batches = batchesOf(placeJobs(plan, ownerOf))
   for await (const { job: batch, result } of pool.run(batches, context.signal)) {
     for (const [index, job] of batch.entries()) {
       const outcome = result[index]?.outcome
@@ -115,28 +115,26 @@ async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): P
   return kept
 }
 
-/** Largest first, so that the last worker is not left alone with a big one. */
-async function placeJobs(
+/** Largest first, so that the last worker is not left alone with a big one. Each is made when it is asked for. */
+function* placeJobs(
   { stanza, manifest, mode }: RestorePlan,
   ownerOf: OwnerOf,
-): Promise<readonly PlaceJob[]> {
-  const jobs: PlaceJob[] = []
-  for (const file of manifest.files) {
+): Generator<PlaceJob, void, undefined> {
+  for (const file of manifest.files.toSorted((left, right) => right.sizeBytes - left.sizeBytes)) {
     const disk = diskPathOf(manifest, file.name)
     const control = file.name === 'pg_data/global/pg_control'
-    jobs.push({
+    yield {
       ...storedFile(stanza, manifest, file),
       name: file.name,
       diskPath: control ? disk.replace(/pg_control$/, CONTROL_PENDING_NAME) : disk,
       sizeBytes: file.sizeBytes,
       checksum: file.checksum,
       mode: file.mode,
-      owner: await ownerOf(file.user, file.group),
+      owner: ownerOf(file.user, file.group),
       timestampS: file.timestampS,
       existing: mode === 'delta' || mode === 'resume' ? 'keep-if-identical' : 'replace',
-    })
+    }
   }
-  return jobs.toSorted((left, right) => right.sizeBytes - left.sizeBytes)
 }
 
 function settingsOf(
