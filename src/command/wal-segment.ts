@@ -97,15 +97,17 @@ async function* unchanged(source: ByteSource, sha1: string, file: WalFile): Byte
   }
 }
 
-/** The bytes of any WAL file. */
+/** The bytes of any WAL file, in two buffers in turn. */
 export async function* readWal(file: WalFile): ByteSource {
   await using handle = await openWal(file)
-  // One small buffer, filled without a round trip through libuv's pool: fresh memory for 16 MiB costs more than reading it.
-  const buffer = Buffer.allocUnsafeSlow(MIB)
+  // Small buffers, filled without a round trip through libuv's pool: fresh memory for 16 MiB costs more than reading it.
+  let buffer = Buffer.allocUnsafeSlow(MIB)
+  let other = Buffer.allocUnsafeSlow(MIB)
   for (;;) {
     const bytesRead = readSync(handle.fd, buffer)
     if (bytesRead === 0) return
     yield buffer.subarray(0, bytesRead)
+    ;[buffer, other] = [other, buffer]
   }
 }
 

@@ -7,6 +7,7 @@ import {
   compressChunkBytes,
   corrupt,
   decompressAtOnce,
+  DECOMPRESS_STREAM,
   decompressChunkBytes,
   driveStream,
   HELD_COMPRESS_BYTES_MAX,
@@ -40,9 +41,10 @@ export function gzDecompressor(format: GzFormat): Filter {
     heldBytesMax: HELD_DECOMPRESS_BYTES_MAX,
     whole: (bytes) => decompressSync(format, bytes),
     open: () => {
-      const options = { chunkSize: STREAM_CHUNK_BYTES }
       return readStream(
-        format === 'gzip' ? zlib.createGunzip(options) : zlib.createInflate(options),
+        format === 'gzip'
+          ? zlib.createGunzip(DECOMPRESS_STREAM)
+          : zlib.createInflate(DECOMPRESS_STREAM),
       )
     },
   })

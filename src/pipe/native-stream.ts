@@ -22,6 +22,11 @@ export const ONE_SHOT_OUTPUT_BYTES_MAX = 16 * MIB
  * 225 MB of pages decompress in 0.5 s with 256 KiB, 1.0 s with 1 MiB, 0.7 s with 64 KiB (Node 24, two cores).
  */
 export const STREAM_CHUNK_BYTES = 256 * KIB
+/** For decompressing streams: they may run ahead of the taker, in libuv's pool, while it hashes and writes a chunk. */
+export const DECOMPRESS_STREAM = {
+  chunkSize: STREAM_CHUNK_BYTES,
+  readableHighWaterMark: 2 * MIB,
+} as const
 
 /** Headers, and what incompressible input grows by: Node takes another buffer should it be more. */
 const OVERHEAD_BYTES = 1 * KIB

@@ -112,12 +112,13 @@ test('a source of no bytes has no chunks', async () => {
   for await (const _chunk of single(Buffer.alloc(0))) assert.fail('a chunk')
 })
 
-test('a source drawn ahead gives the same bytes, though its buffer is reused', async () => {
-  const shared = Buffer.alloc(3)
+test('a source drawn ahead gives the same bytes, though its two buffers are reused', async () => {
+  const buffers = [Buffer.alloc(3), Buffer.alloc(3)]
   async function* reused(): ByteSource {
-    for (const part of ['abc', 'de', 'fgh', 'i']) {
-      shared.write(part)
-      yield shared.subarray(0, part.length)
+    for (const [index, part] of ['abc', 'de', 'fgh', 'i', 'jk'].entries()) {
+      const buffer = buffers[index % 2] ?? Buffer.alloc(0)
+      buffer.write(part)
+      yield buffer.subarray(0, part.length)
       await Promise.resolve()
     }
   }
@@ -127,7 +128,7 @@ test('a source drawn ahead gives the same bytes, though its buffer is reused', a
     await new Promise(setImmediate)
     seen.push(chunk.toString())
   }
-  assert.deepEqual(seen, ['abc', 'de', 'fgh', 'i'])
+  assert.deepEqual(seen, ['abc', 'de', 'fgh', 'i', 'jk'])
 })
 
 test('a source drawn ahead fails where it fails, and ends when the taker stops', async () => {

@@ -84,29 +84,21 @@ export function measure(): Measure {
 
 /**
  * The same bytes, drawn one chunk ahead: while the taker waits for native code (compression in libuv's pool), the next
- * chunk is read and hashed. Copies each chunk; for large objects.
+ * chunk is read and hashed. `source` must keep each chunk valid until the next but one is asked for: two buffers in turn.
  */
 export async function* ahead(source: ByteSource): AsyncGenerator<Buffer, void, undefined> {
   const iterator = source[Symbol.asyncIterator]()
-  let [filled, free] = [Buffer.alloc(0), Buffer.alloc(0)]
-  const draw = async (): Promise<Buffer | undefined> => {
-    const next = await iterator.next()
-    if (next.done === true) return undefined
-    if (free.length < next.value.length) free = Buffer.allocUnsafeSlow(next.value.length)
-    next.value.copy(free)
-    ;[filled, free] = [free, filled]
-    return filled.subarray(0, next.value.length)
-  }
+  const draw = async (): Promise<IteratorResult<Buffer, unknown>> => await iterator.next()
   let coming = draw()
   try {
     for (;;) {
-      const chunk = await coming
-      if (chunk === undefined) return
+      const next = await coming
+      if (next.done === true) return
       // Not before the taker had its turn to hand this chunk to native code.
       coming = nextTurn().then(draw)
       // Its failure is thrown when it is awaited; a taker that stops before never sees it.
       coming.catch(() => undefined)
-      yield chunk
+      yield next.value
     }
   } finally {
     await coming.catch(() => undefined)

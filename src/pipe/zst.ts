@@ -4,6 +4,7 @@ import {
   compressChunkBytes,
   corrupt,
   decompressAtOnce,
+  DECOMPRESS_STREAM,
   decompressChunkBytes,
   driveStream,
   HELD_COMPRESS_BYTES_MAX,
@@ -68,8 +69,10 @@ interface OpenFrame {
 }
 
 function openFrame(): OpenFrame {
-  const native = zlib.createZstdDecompress({ chunkSize: STREAM_CHUNK_BYTES })
-  return { frame: zstFrame(), stream: driveStream(native, 'zst') }
+  return {
+    frame: zstFrame(),
+    stream: driveStream(zlib.createZstdDecompress(DECOMPRESS_STREAM), 'zst'),
+  }
 }
 
 function readStream(): Filter {

@@ -172,17 +172,19 @@ function openClusterFile(job: CopyJob): number | undefined {
   }
 }
 
+/** Two buffers in turn, as `ahead` needs them. */
 async function* readFile(file: number, job: CopyJob): ByteSource {
   const limit = job.extent === 'exact' ? job.sizeBytes : Number.MAX_SAFE_INTEGER
-  const buffer = Buffer.allocUnsafeSlow(
-    Math.max(1, Math.min(READ_BYTES, job.extent === 'exact' ? limit : READ_BYTES)),
-  )
+  const bufferBytes = Math.max(1, Math.min(READ_BYTES, limit))
+  let buffer = Buffer.allocUnsafeSlow(bufferBytes)
+  let other = limit > bufferBytes ? Buffer.allocUnsafeSlow(bufferBytes) : buffer
   let done = 0
   while (done < limit) {
     const wanted = Math.min(buffer.length, limit - done)
     const got = readAt({ file, buffer, wanted, position: done }, job)
     if (got === 0) return
     yield buffer.subarray(0, got)
+    ;[buffer, other] = [other, buffer]
     done += got
   }
 }

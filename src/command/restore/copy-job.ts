@@ -23,7 +23,7 @@ import { MIB } from '../../base/units.ts'
 import { decryptor } from '../../pipe/cipher.ts'
 import { type Container, decompressor } from '../../pipe/compress.ts'
 import type { CompressType } from '../../pipe/compress-type.ts'
-import { ahead, type Filter, measure, through } from '../../pipe/pipe.ts'
+import { type Filter, measure, through } from '../../pipe/pipe.ts'
 import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
 import type { GetRange, Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
@@ -58,8 +58,6 @@ export interface PlaceResult {
 }
 
 const READ_BYTES = MIB
-/** Files larger than this are decompressed while the chunk before is checked and written. */
-const AHEAD_BYTES_MIN = 8 * MIB
 
 /** Waits for the disk aside, so that the files of a batch share one commit. */
 const sync = promisify(fsync)
@@ -110,9 +108,7 @@ async function fill({ storage, setup, job, descriptor }: Filling): Promise<void>
   }
   if (setup.compressType !== 'none') filters.push(decompressor(setup.compressType, job.container))
   const content = measure()
-  const plain = through(storage.get(job.key, job.range), ...filters)
-  const drawn = filters.length > 0 && job.sizeBytes > AHEAD_BYTES_MIN ? ahead(plain) : plain
-  for await (const chunk of through(drawn, content)) {
+  for await (const chunk of through(storage.get(job.key, job.range), ...filters, content)) {
     let written = 0
     while (written < chunk.length) written += writeSync(descriptor, chunk, written)
   }
