@@ -55,13 +55,14 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Manifest
   matchStanza(currentBackupHistory(info), primary.control, 'backup-mismatch')
   await removeUnfinished(context, completion)
   await using running = await start(context, primary, repo)
-  const plan = await plannedBackup(context, { primary, running, completion })
+  const { plan, copyFromMs } = await plannedBackup(context, { primary, running, completion })
   await saveDraft(completion, plan.draft)
   const copied = await copyFiles({
     context,
     repo,
     plan,
     lock,
+    copyFromMs,
     ping: () => primary.connection.ping(),
   })
   const finished = await stop(context, { running, repo, stanza, manifest: copied })
@@ -106,10 +107,19 @@ interface Planning {
   readonly completion: Completion
 }
 
+interface Planned {
+  readonly plan: BackupPlan
+  /**
+   * When copying may begin: in the second after the files were listed, by the database's clock. A file changed from then on
+   * has a newer time stamp than anything listed, so a later backup may trust equal ones. By our clock.
+   */
+  readonly copyFromMs: number
+}
+
 async function plannedBackup(
   context: Context,
   { primary, running, completion }: Planning,
-): Promise<BackupPlan> {
+): Promise<Planned> {
   const { config, log } = context
   const { connection, control } = primary
   const { repo, stanza, info } = completion
@@ -123,8 +133,9 @@ async function plannedBackup(
   })
   for (const warning of listing.warnings) log.warn(warning)
   const databases = await listDatabases(connection)
-  const copyStartS = await nextSecond(context, () => connection.nowMs())
-  return planBackup({
+  const nowMs = await connection.nowMs()
+  const copyFromMs = context.clock.nowMs() + SECOND_MS - (nowMs % SECOND_MS)
+  const plan = planBackup({
     stanza,
     label: await newLabel(context, completion, running.startS),
     history: currentBackupHistory(info),
@@ -135,20 +146,11 @@ async function plannedBackup(
     annotations: config.map('annotation'),
     cipherPass: repo.cipherPass === undefined ? undefined : generatePassphrase(),
     startS: running.startS,
-    copyStartS,
+    copyStartS: Math.floor(nowMs / SECOND_MS) + 1,
     archiveStart: running.startSegment,
     lsnStart: formatLsn(running.startLsn),
   })
-}
-
-/**
- * Waits for the database clock's next second and returns it: a file changed after this second began has a newer time
- * stamp than anything copied, so a later backup may trust equal time stamps.
- */
-async function nextSecond(context: Context, nowMs: () => Promise<number>): Promise<number> {
-  const now = await nowMs()
-  await context.clock.sleep(SECOND_MS - (now % SECOND_MS), context.signal)
-  return Math.floor(now / SECOND_MS) + 1
+  return { plan, copyFromMs }
 }
 
 async function newLabel(

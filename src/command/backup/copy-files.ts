@@ -20,6 +20,8 @@ export interface Copying {
   readonly repo: Repo
   readonly plan: BackupPlan
   readonly lock: StanzaLock
+  /** Nothing is read before, by our clock. */
+  readonly copyFromMs: number
   readonly ping: () => Promise<void>
 }
 
@@ -33,6 +35,8 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
     setup: copySetup(context, repo, plan),
     parse: parseCopyResults,
   })
+  // The threads have started in the meantime.
+  await context.clock.sleep(Math.max(0, copying.copyFromMs - context.clock.nowMs()), context.signal)
   let doneBytes = 0
   let pingMs = context.clock.nowMs()
   for await (const { job: batch, result } of pool.run(batchesOf(plan.jobs), context.signal)) {
