@@ -58,6 +58,8 @@ export interface PlaceResult {
 }
 
 const READ_BYTES = MIB
+/** A large file goes to the disk in pieces of this size while the next one is made, not all at its end. */
+const FLUSH_BYTES = 64 * MIB
 
 /** Waits for the disk aside, so that the files of a batch share one commit. */
 const sync = promisify(fsync)
@@ -108,10 +110,20 @@ async function fill({ storage, setup, job, descriptor }: Filling): Promise<void>
   }
   if (setup.compressType !== 'none') filters.push(decompressor(setup.compressType, job.container))
   const content = measure()
+  let unsyncedBytes = 0
+  let flushing = Promise.resolve()
   for await (const chunk of through(storage.get(job.key, job.range), ...filters, content)) {
     let written = 0
     while (written < chunk.length) written += writeSync(descriptor, chunk, written)
+    unsyncedBytes += chunk.length
+    if (unsyncedBytes < FLUSH_BYTES) continue
+    unsyncedBytes = 0
+    await flushing
+    flushing = sync(descriptor)
+    // Its failure is thrown when it is awaited.
+    flushing.catch(() => undefined)
   }
+  await flushing
   const checksum = content.sha1()
   if (checksum === job.checksum && content.sizeBytes === job.sizeBytes) return
   throw new AppError(
