@@ -200,6 +200,9 @@ async function benchPush(what: string, options: readonly string[]): Promise<void
   )
 }
 
+// From here on the server keeps its WAL: what is timed must not be archived at the same time.
+await cluster.psql("alter system set archive_command = '/bin/true'")
+await cluster.psql('select pg_reload_conf()')
 await cluster.psql('create table bulk as select g, md5(g::text) from generate_series(1, 2000000) g')
 await benchPush('a bulk load', [])
 await cluster.pgbench(['-n', '-c', '4', '-T', '15'])
