@@ -43,7 +43,7 @@ async function timed(argv: readonly string[]): Promise<Sample> {
   let peakBytes = 0
   const poll = setInterval(() => {
     peakBytes = Math.max(peakBytes, treeBytes(child.pid ?? 0))
-  }, 20)
+  }, 100)
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
   clearInterval(poll)
   if (code !== 0) throw new Error(`${argv.join(' ')} exited with ${code}\n${output}`)
