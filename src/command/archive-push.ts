@@ -197,6 +197,7 @@ async function pushSegment(
     )
   }
   if (stored !== undefined) {
+    await place.storage.sync(parentOf(stored.key))
     if (config.flag('archive-mode-check')) {
       log.warn(
         `WAL file '${file.name}' already exists in the repo archive with the same checksum\n` +
@@ -219,7 +220,10 @@ async function pushPlain(context: Context, place: ArchivePlace, file: WalFile): 
   const stored = await findPlainFile(place, file.name)
   if (stored !== undefined) {
     const before = await collect(readArchived(place, stored), PLAIN_BYTES_MAX)
-    if (before.equals(content)) return
+    if (before.equals(content)) {
+      await place.storage.sync(parentOf(stored.key))
+      return
+    }
     throw new AppError(
       'archive-duplicate',
       `WAL file '${file.name}' already exists in the repo archive with different content`,
@@ -234,6 +238,14 @@ async function pushPlain(context: Context, place: ArchivePlace, file: WalFile): 
     through(single(content), ...filters),
   )
   context.log.info(`pushed WAL file '${file.name}' to the archive`)
+}
+
+/**
+ * The prefix to make durable before a file that is there already counts as pushed: the run that stored it may have been
+ * killed before it could, and PostgreSQL recycles its copy on our word.
+ */
+function parentOf(key: string): string {
+  return key.slice(0, key.lastIndexOf('/'))
 }
 
 /** Refuses WAL of another cluster or version, whatever pg_control says. */

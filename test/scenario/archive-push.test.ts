@@ -12,6 +12,7 @@ import { stanzaCreate } from '../../src/command/stanza-create.ts'
 import { COMPRESS_TYPES, type CompressType } from '../../src/pipe/compress-type.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { testContext } from '../harness/context.ts'
+import { faultyStorage } from '../harness/faulty-storage.ts'
 import { pgsurety, pgsuretyCommand, runAs } from '../harness/run.ts'
 import { treeDigest } from '../harness/tree.ts'
 import { type ArchivedCluster, startArchivedCluster } from './archived-cluster.ts'
@@ -189,6 +190,24 @@ async function repositoryOf(
   assert.equal(await stanzaCreate(context), 0)
   return made
 }
+
+test('a file that is there already is made durable before the push succeeds', async () => {
+  const bed = bedOf(16)
+  for (const name of [freshName(), '000000E5.history']) {
+    const path = name.endsWith('.history')
+      ? await place(bed, name, Buffer.from('1\t0/1\twhy\n'))
+      : await placeSegment(bed, name)
+    await push(bed, path)
+    const storage = faultyStorage(openRepo(argvOf(bed)).storage, {
+      failAt: 0,
+      mode: 'error-before',
+    })
+    const argv = [...argvOf(bed), 'archive-push', path]
+    const ran = testContext({ argv, openStorage: () => storage })
+    assert.equal(await archivePush(ran.context), 0)
+    assert.equal(storage.log.filter((call) => call.startsWith('sync')).length, 1, name)
+  }
+})
 
 test('the same segment again is success with a warning, and changes nothing', async () => {
   const bed = bedOf(16)
