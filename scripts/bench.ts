@@ -5,9 +5,11 @@
  *
  * Runs alternate, so that whatever else the machine does hits both. Prints medians, the ratio, and our peak memory.
  */
-import { chmod, copyFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
+import { chmod, copyFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type Cluster, startCluster } from '../test/harness/cluster.ts'
 import { pgBackRest } from '../test/harness/peers.ts'
@@ -32,8 +34,9 @@ interface Tool {
   readonly command: readonly string[]
 }
 
-/** Wall time and peak resident memory (of the process and its children, added up) of one run. */
+/** Wall time and peak resident memory (of the process and its children, added up) of one run, begun on a disk at rest. */
 async function timed(argv: readonly string[]): Promise<Sample> {
+  execFileSync('sync')
   const started = performance.now()
   const child = spawnAs(argv)
   child.stdin.end()
@@ -86,6 +89,9 @@ function print(what: string, samples: ReadonlyMap<string, readonly Sample[]>, go
   const theirs = seconds('pgbackrest')
   const peak =
     Math.max(...(samples.get('pgsurety') ?? []).map((sample) => sample.peakBytes)) / 1024 / 1024
+  for (const [name, all] of samples) {
+    console.log(`  ${name}: ${all.map((one) => one.seconds.toFixed(3)).join(' ')}`)
+  }
   console.log(
     `${what}: pgsurety ${ours.toFixed(3)} s   pgBackRest ${theirs.toFixed(3)} s   ratio ${(ours / theirs).toFixed(2)} (goal <= ${goal})   peak memory ${peak.toFixed(0)} MB`,
   )
@@ -149,7 +155,14 @@ console.log(
   `PostgreSQL ${cluster.version}, ${await cluster.psql('select pg_size_pretty(sum(pg_database_size(oid))) from pg_database')}`,
 )
 
+/** The load leaves more WAL than a backup takes to copy: the first one would wait for it, whichever tool takes it. */
+async function archiverIsIdle(): Promise<void> {
+  const status = join(cluster.dataDir, 'pg_wal/archive_status')
+  while ((await readdir(status)).some((name) => name.endsWith('.ready'))) await sleep(500)
+}
+
 const runs = Number(values.runs)
+await archiverIsIdle()
 print(
   'backup',
   await alternate(runs, tools, ({ command }) => timed([...command, '--type=full', 'backup'])),
