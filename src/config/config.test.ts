@@ -231,6 +231,17 @@ test('dependent options take the value that goes with what they depend on', () =
   assert.equal(load('--stanza=m --compress-type=zst archive-push x').integer('compress-level'), 3)
 })
 
+test('each repository has options of its own, whatever their keys are', () => {
+  const config = load('--repo2-path=/a --repo4-path=/b --repo4-type=posix info')
+
+  assert.deepEqual(config.indexes('repo'), [2, 4])
+  assert.equal(config.text('repo-path', 4), '/b')
+  assert.throws(
+    () => load('info --repo1-path=/a --repo2-type=cifs'),
+    /value 'cifs' of option 'repo2-type' is not yet supported/,
+  )
+})
+
 test('what does not work yet is refused by name, also from files, unless it has its default', () => {
   const s3 =
     '[global]\nrepo1-type=s3\nrepo1-s3-bucket=b\nrepo1-s3-endpoint=e\nrepo1-s3-region=r\nrepo1-s3-key-type=auto'
@@ -239,7 +250,10 @@ test('what does not work yet is refused by name, also from files, unless it has 
     () => load('info', { files: { [MAIN]: s3 } }),
     /option 'repo1-s3-bucket' is not yet supported/,
   )
-  assert.throws(() => load('info --repo2-path=/x'), /option 'repo2-path' is not yet supported/)
+  assert.throws(
+    () => load('--stanza=m --pg1-path=/p --pg2-path=/q check'),
+    /option 'pg2-path' is not yet supported/,
+  )
   assert.throws(() => load('expire --stanza=main'), /command 'expire' is not yet supported/)
   assert.throws(
     () => load('--stanza=m --pg1-path=/p --type=diff backup'),

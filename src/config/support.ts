@@ -25,7 +25,8 @@ export function assertSupported(options: Iterable<ResolvedOption>, command: Comm
         },
       )
     }
-    if (option.index > 1 || (row.support === 'not-yet' && !isDefault(option, command))) {
+    const isOtherServer = row.group === 'pg' && option.index > 1
+    if (isOtherServer || (row.support === 'not-yet' && !isDefault(option, command))) {
       throw new AppError('option-invalid', `option '${shown}' is not yet supported`)
     }
   }

@@ -1,0 +1,162 @@
+/** Two stanzas and two repositories in one configuration, one of them encrypted: each tool goes on where the other was. */
+import assert from 'node:assert/strict'
+import { rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { type Cluster, startCluster } from '../harness/cluster.ts'
+import { pgBackRest } from '../harness/peers.ts'
+import { launcher, runAs, type RunResult, temporaryFolder, writeAs } from '../harness/run.ts'
+import { until } from '../scenario/archived-cluster.ts'
+import { buildWhenStale, type Tool } from './shared-stanza.ts'
+
+const stack = new AsyncDisposableStack()
+const clusters = new Map<string, Cluster>()
+let folder: string
+let program: string
+
+before(async () => {
+  await buildWhenStale()
+  program = await pgBackRest('2.60')
+  folder = stack.use(await temporaryFolder('repositories')).path
+  await runAs(['mkdir', join(folder, 'lock')])
+  for (const stanza of ['demo', 'other']) {
+    const command = `read -r command <${folder}/${stanza}; exec $command archive-push "%p" # pgbackrest`
+    clusters.set(
+      stanza,
+      stack.use(
+        await startCluster({
+          version: '15',
+          settings: { archive_mode: 'on', archive_command: command },
+        }),
+      ),
+    )
+  }
+  await writeAs(join(folder, 'conf'), configText())
+  await archiveWith('pgsurety')
+})
+
+after(async () => {
+  await stack.disposeAsync()
+})
+
+function configText(): string {
+  const sections = [...clusters].flatMap(([stanza, cluster]) => [
+    `[${stanza}]`,
+    `pg1-path=${cluster.dataDir}`,
+    `pg1-port=${cluster.port}`,
+    `pg1-socket-path=${cluster.socketDir}`,
+    `pg1-user=${cluster.user}`,
+  ])
+  return [
+    '[global]',
+    `repo1-path=${folder}/plain`,
+    `repo2-path=${folder}/sealed`,
+    'repo2-cipher-type=aes-256-cbc',
+    'repo2-cipher-pass=secret',
+    'repo1-retention-full=9',
+    'repo2-retention-full=9',
+    `lock-path=${folder}/lock`,
+    'log-level-file=off',
+    'start-fast=y',
+    'archive-timeout=20s',
+    ...sections,
+    '',
+  ].join('\n')
+}
+
+function commandOf(tool: Tool, stanza: string): readonly string[] {
+  const path = tool === 'pgsurety' ? launcher() : program
+  return [path, `--config=${folder}/conf`, `--stanza=${stanza}`]
+}
+
+async function archiveWith(tool: Tool): Promise<void> {
+  for (const stanza of clusters.keys()) {
+    await writeAs(join(folder, `${stanza}.new`), `${commandOf(tool, stanza).join(' ')}\n`)
+    await rename(join(folder, `${stanza}.new`), join(folder, stanza))
+  }
+}
+
+async function attempt(tool: Tool, stanza: string, ...argv: readonly string[]): Promise<RunResult> {
+  return await runAs([...commandOf(tool, stanza), ...argv], { allowFailure: 'allow' })
+}
+
+async function run(tool: Tool, stanza: string, ...argv: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await attempt(tool, stanza, ...argv)
+  assert.equal(code, 0, `${tool} ${stanza} ${argv.join(' ')}: ${stdout}${stderr}`)
+  return stdout
+}
+
+test('stanzas and repositories are created, checked, backed up to and told by either tool', async () => {
+  await run('pgsurety', 'demo', 'stanza-create')
+  await run('2.60', 'other', 'stanza-create')
+  for (const tool of ['pgsurety', '2.60'] as const) {
+    await archiveWith(tool)
+    for (const stanza of clusters.keys()) await run(tool, stanza, 'check')
+    await run(tool, 'demo', '--type=full', 'backup')
+    await run(tool, 'demo', '--repo=2', '--type=full', 'backup')
+  }
+
+  for (const output of ['--output=text', '--output=json']) {
+    for (const stanza of ['demo', 'other']) {
+      const theirs = await run('2.60', stanza, output, 'info')
+      assert.equal(await run('pgsurety', stanza, output, 'info'), theirs)
+      assert.match(theirs, stanza === 'demo' ? /repo-key":2|repo2: backup/ : /no valid backups/)
+    }
+  }
+})
+
+test('each tool restores from the second repository when the first is gone', async () => {
+  await rename(join(folder, 'plain'), join(folder, 'away'))
+  for (const tool of ['pgsurety', '2.60'] as const) {
+    const target = join(folder, 'restored')
+    await run(tool, 'demo', `--pg1-path=${target}`, '--archive-mode=off', 'restore')
+    await rm(target, { recursive: true })
+  }
+  await rename(join(folder, 'away'), join(folder, 'plain'))
+})
+
+test('a segment goes where it can, and the push fails until every repository has it', async () => {
+  const cluster = clusters.get('demo')
+  assert(cluster !== undefined)
+  await archiveWith('pgsurety')
+  await rename(join(folder, 'sealed'), join(folder, 'away'))
+  const segment = await cluster.psql(
+    "select pg_create_restore_point('gap'); select pg_walfile_name(pg_switch_wal())",
+  )
+  const name = segment.split('\n').at(-1) ?? ''
+  await until('the push fails', async () =>
+    (await cluster.psql('select last_failed_wal from pg_stat_archiver')).includes(name),
+  )
+  assert.deepEqual(await holders(name), ['1'])
+  await rename(join(folder, 'away'), join(folder, 'sealed'))
+  await until('the push succeeds', async () =>
+    (await cluster.psql('select last_archived_wal from pg_stat_archiver')).includes(name),
+  )
+  assert.deepEqual(await holders(name), ['1', '2'])
+})
+
+/** Keys of the repositories from which pgBackRest gets a segment. */
+async function holders(name: string): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const repo of ['1', '2']) {
+    const target = join(folder, 'got')
+    const { code } = await attempt('2.60', 'demo', `--repo=${repo}`, 'archive-get', name, target)
+    if (code === 0) found.push(repo)
+  }
+  return found
+}
+
+test('archive-get takes what any repository has, and doubts "not found" while one is unreachable', async () => {
+  const target = join(folder, 'got')
+  await rename(join(folder, 'plain'), join(folder, 'away'))
+  for (const tool of ['pgsurety', '2.60'] as const) {
+    assert.equal(
+      (await attempt(tool, 'demo', 'archive-get', '00000001.history', target)).code,
+      {
+        pgsurety: 103,
+        '2.60': 1,
+      }[tool],
+    )
+  }
+  await rename(join(folder, 'away'), join(folder, 'plain'))
+})
