@@ -82,9 +82,13 @@ export function readFile(name: string, members: JsonObject, names: NamePool): Fi
 function readBlock(members: JsonObject): ManifestBlock | undefined {
   const units = optionalCount(members, 'bi')
   if (units === undefined) return undefined
+  const checksumSizeBytes = optionalCount(members, 'bic') ?? BLOCK_CHECKSUM_BYTES
+  if (units === 0 || checksumSizeBytes === 0) {
+    throw new AppError('format', "blocks and their checksums ('bi', 'bic') have a size")
+  }
   return {
     sizeBytes: units * BLOCK_UNIT_BYTES,
-    checksumSizeBytes: optionalCount(members, 'bic') ?? BLOCK_CHECKSUM_BYTES,
+    checksumSizeBytes,
     mapSizeBytes: optionalCount(members, 'bim') ?? 0,
   }
 }

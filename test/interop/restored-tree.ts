@@ -9,16 +9,29 @@ import type { SharedRepository, Tool } from './shared-stanza.ts'
 
 /** Restores one backup into `data` and `tablespaces` of a folder, its path. The restored cluster does not archive. */
 async function restore(repository: SharedRepository, tool: Tool, label: string): Promise<string> {
-  const place = join(repository.folder, 'restored')
+  const place = placeOf(repository)
   await runAs(['mkdir', '-m', '700', place, `${place}/data`])
+  await restoreInto(repository, tool, [`--set=${label}`])
+  return place
+}
+
+function placeOf(repository: SharedRepository): string {
+  return join(repository.folder, 'restored')
+}
+
+async function restoreInto(
+  repository: SharedRepository,
+  tool: Tool,
+  argv: readonly string[],
+): Promise<void> {
+  const place = placeOf(repository)
   await repository.run(tool, [
-    `--set=${label}`,
+    ...argv,
     `--pg1-path=${place}/data`,
     `--tablespace-map-all=${place}/tablespaces`,
     '--archive-mode=off',
     'restore',
   ])
-  return place
 }
 
 /**
@@ -41,6 +54,25 @@ export async function restoreDifferences(
     await rm(found, { recursive: true })
   }
   await rm(expected, { recursive: true })
+  return differences
+}
+
+/**
+ * Differences, as above, between backup `label` restored afresh by one tool, and by another one over what it has restored of
+ * another backup.
+ */
+export async function deltaDifferences(
+  repository: SharedRepository,
+  label: string,
+  { over, fresh, delta }: { readonly over: string; readonly fresh: Tool; readonly delta: Tool },
+): Promise<readonly string[]> {
+  const expected = await restoreAside(repository, fresh, label)
+  const found = await restore(repository, delta, over)
+  await restoreInto(repository, delta, [`--set=${label}`, '--delta'])
+  await maskRun(`${found}/data`)
+  const differences = await compareTrees(expected, found, { ignore: [], modifiedTimes: 'compare' })
+  await rm(expected, { recursive: true })
+  await rm(found, { recursive: true })
   return differences
 }
 

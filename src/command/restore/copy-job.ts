@@ -9,6 +9,7 @@ import {
   fsync,
   fchmodSync,
   fchownSync,
+  fstatSync,
   ftruncateSync,
   futimesSync,
   openSync,
@@ -17,39 +18,33 @@ import {
 } from 'node:fs'
 import { promisify } from 'node:util'
 import { AppError, errnoOf } from '../../base/error.ts'
-import { Secret } from '../../base/secret.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
 import { MIB } from '../../base/units.ts'
-import { decryptor } from '../../pipe/cipher.ts'
-import { type Container, decompressor } from '../../pipe/compress.ts'
-import type { CompressType } from '../../pipe/compress-type.ts'
-import { type Filter, measure, through } from '../../pipe/pipe.ts'
+import { type ByteSource, measure, through } from '../../pipe/pipe.ts'
+import { readStored } from '../../repo/read-stored.ts'
+import type { StoredFile, StoredSet } from '../../repo/stored-file.ts'
 import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
-import type { GetRange, Storage } from '../../storage/storage.ts'
+import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
+import { patchBlocks } from './patch-blocks.ts'
 
 /** Told once to each thread. */
 export interface PlaceSetup {
   readonly storage: StorageSpec
-  readonly compressType: CompressType
-  /** The backup set's key; undefined when the repository is not encrypted. */
-  readonly cipherPass: string | undefined
+  readonly set: StoredSet
 }
 
 export interface PlaceJob {
   readonly name: string
   /** Byte string; where the file goes. */
   readonly diskPath: string
-  readonly key: string
-  /** Where in the stored object it lies; undefined for all of it. */
-  readonly range: GetRange | undefined
-  readonly container: Container
+  readonly stored: StoredFile
   readonly sizeBytes: number
   readonly checksum: string | undefined
   readonly mode: number
   readonly owner: { readonly uid: number; readonly gid: number } | undefined
   readonly timestampS: number
-  /** `keep-if-identical`: read what is there first, and leave it when size and checksum are right. */
+  /** `keep-if-identical`: read what is there first, and leave it, or those of its blocks, that are right. */
   readonly existing: 'keep-if-identical' | 'replace'
 }
 
@@ -69,19 +64,28 @@ export function placeJobs(
   storage: Storage,
   setup: PlaceSetup,
 ): (batch: readonly PlaceJob[]) => Promise<readonly PlaceResult[]> {
-  return async (batch) =>
-    await together(batch, async (job) => {
-      if (job.existing === 'keep-if-identical' && isIdentical(job)) {
-        using file = openTarget(job, 'r+')
-        dress(file.descriptor, job)
-        return { outcome: 'kept' }
-      }
-      using file = openTarget(job, 'w')
-      if (job.sizeBytes > 0) await fill({ storage, setup, job, descriptor: file.descriptor })
-      dress(file.descriptor, job)
-      await sync(file.descriptor)
-      return { outcome: 'copied' }
-    })
+  return async (batch) => await together(batch, async (job) => await place(storage, setup, job))
+}
+
+async function place(storage: Storage, { set }: PlaceSetup, job: PlaceJob): Promise<PlaceResult> {
+  const found = job.existing === 'replace' ? 'nothing' : inspect(job)
+  if (found === 'identical') {
+    using file = openTarget(job, 'r+')
+    dress(file.descriptor, job)
+    return { outcome: 'kept' }
+  }
+  const { stored, sizeBytes } = job
+  using file = openTarget(job, found === 'different' && stored.kind === 'blocks' ? 'r+' : 'w')
+  const { descriptor } = file
+  if (found === 'different' && stored.kind === 'blocks') {
+    await patchBlocks(storage, { set, file: stored, descriptor, sizeBytes })
+    assertRight(storage, job, measureFile(descriptor))
+  } else {
+    assertRight(storage, job, await fill(descriptor, readStored(storage, set, stored)))
+  }
+  dress(descriptor, job)
+  await sync(descriptor)
+  return { outcome: 'copied' }
 }
 
 /** Worker entry: see worker/thread.ts. */
@@ -96,23 +100,17 @@ export async function openJobs(
   }
 }
 
-interface Filling {
-  readonly storage: Storage
-  readonly setup: PlaceSetup
-  readonly job: PlaceJob
-  readonly descriptor: number
+interface Content {
+  readonly sizeBytes: number
+  readonly checksum: string
 }
 
-async function fill({ storage, setup, job, descriptor }: Filling): Promise<void> {
-  const filters: Filter[] = []
-  if (setup.cipherPass !== undefined) {
-    filters.push(decryptor(new Secret(setup.cipherPass), job.container))
-  }
-  if (setup.compressType !== 'none') filters.push(decompressor(setup.compressType, job.container))
+/** Writes a new file; what was written. */
+async function fill(descriptor: number, source: ByteSource): Promise<Content> {
   const content = measure()
   let unsyncedBytes = 0
   let flushing = Promise.resolve()
-  for await (const chunk of through(storage.get(job.key, job.range), ...filters, content)) {
+  for await (const chunk of through(source, content)) {
     let written = 0
     while (written < chunk.length) written += writeSync(descriptor, chunk, written)
     unsyncedBytes += chunk.length
@@ -124,46 +122,55 @@ async function fill({ storage, setup, job, descriptor }: Filling): Promise<void>
     flushing.catch(() => undefined)
   }
   await flushing
-  const checksum = content.sha1()
-  if (checksum === job.checksum && content.sizeBytes === job.sizeBytes) return
+  return { sizeBytes: content.sizeBytes, checksum: content.sha1() }
+}
+
+function assertRight(storage: Storage, job: PlaceJob, { sizeBytes, checksum }: Content): void {
+  if (isRight(job, { sizeBytes, checksum })) return
+  const stored = job.stored.kind === 'empty' ? job.name : job.stored.key
   throw new AppError(
     'checksum',
-    `error restoring '${toHumanText(job.diskPath)}': actual checksum '${checksum}' (${content.sizeBytes} bytes) ` +
+    `error restoring '${toHumanText(job.diskPath)}': actual checksum '${checksum}' (${sizeBytes} bytes) ` +
       `does not match expected checksum '${job.checksum}' (${job.sizeBytes} bytes)`,
     {
-      hint: `the stored file '${storage.location}/${job.key}' is damaged; restore from another backup with --set.`,
+      hint: `the stored file '${storage.location}/${stored}' is damaged; restore from another backup with --set.`,
     },
   )
 }
 
-function isIdentical(job: PlaceJob): boolean {
+function isRight(job: PlaceJob, { sizeBytes, checksum }: Content): boolean {
+  return sizeBytes === job.sizeBytes && (sizeBytes === 0 || checksum === job.checksum)
+}
+
+/** What is at the place of a file. `nothing` also when it cannot be read: writing it anew reports what is wrong. */
+function inspect(job: PlaceJob): 'nothing' | 'identical' | 'different' {
   let descriptor: number
   try {
     descriptor = openSync(toBytes(job.diskPath), 'r')
   } catch {
-    // Not there or not readable: it is written anew, and that reports what is wrong.
-    return false
+    return 'nothing'
   }
   try {
-    return matches(descriptor, job)
+    const { size } = fstatSync(descriptor)
+    if (size !== job.sizeBytes) return size === 0 ? 'nothing' : 'different'
+    return isRight(job, measureFile(descriptor)) ? 'identical' : 'different'
   } finally {
     closeSync(descriptor)
   }
 }
 
-function matches(descriptor: number, job: PlaceJob): boolean {
+function measureFile(descriptor: number): Content {
   const hash = createHash('sha1')
-  const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, job.sizeBytes + 1))
+  const buffer = Buffer.allocUnsafeSlow(
+    Math.max(1, Math.min(READ_BYTES, fstatSync(descriptor).size)),
+  )
   let sizeBytes = 0
   for (;;) {
     const got = readSync(descriptor, buffer, 0, buffer.length, sizeBytes)
-    if (got === 0) break
+    if (got === 0) return { sizeBytes, checksum: hash.digest('hex') }
     sizeBytes += got
-    if (sizeBytes > job.sizeBytes) return false
     hash.update(buffer.subarray(0, got))
   }
-  if (sizeBytes !== job.sizeBytes) return false
-  return sizeBytes === 0 || hash.digest('hex') === job.checksum
 }
 
 interface OpenFile extends Disposable {
@@ -201,7 +208,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function isPlaceSetup(value: unknown): value is PlaceSetup {
-  return isRecord(value) && isStorageSpec(value['storage'])
+  return isRecord(value) && isStorageSpec(value['storage']) && isRecord(value['set'])
 }
 
 function isBatch(value: unknown): value is readonly PlaceJob[] {
@@ -209,9 +216,7 @@ function isBatch(value: unknown): value is readonly PlaceJob[] {
 }
 
 function isPlaceJob(value: unknown): value is PlaceJob {
-  return (
-    isRecord(value) && typeof value['key'] === 'string' && typeof value['diskPath'] === 'string'
-  )
+  return isRecord(value) && isRecord(value['stored']) && typeof value['diskPath'] === 'string'
 }
 
 /** For the pool: proves that what a thread answered are the results of a batch. */

@@ -3,9 +3,7 @@ import { AppError, asAppError } from '../../base/error.ts'
 import type { BackupEntry, BackupInfo } from '../../format/backup-info.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import { archiveId } from '../../format/wal.ts'
-import { decryptor } from '../../pipe/cipher.ts'
-import { decompressor } from '../../pipe/compress.ts'
-import { collect, type Filter, through } from '../../pipe/pipe.ts'
+import { collect } from '../../pipe/pipe.ts'
 import {
   CONTROL_FILE_PADDED_BYTES,
   type ControlFile,
@@ -19,6 +17,8 @@ import {
   openRepos,
   type Repo,
 } from '../../repo/repo.ts'
+import { readStored } from '../../repo/read-stored.ts'
+import { storedFile, storedSet } from '../../repo/stored-file.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { assertTargetAfter, chooseBackup, type Choice, noBackup } from './choose.ts'
 import { findRemovals, type Removal } from './clean.ts'
@@ -32,7 +32,6 @@ import { assertNamesInside } from './manifest-names.ts'
 import { mapManifest, type MappingOptions } from './mapping.ts'
 import { assertNoSurprisePromotion, readRequest, type RestoreRequest } from './request.ts'
 import { assertRoom } from './room.ts'
-import { storedFile } from './stored-file.ts'
 import { timelinePath } from './timeline.ts'
 import { walRange, type WalRange } from './wal-range.ts'
 
@@ -67,7 +66,6 @@ export async function planRestore(context: Context): Promise<RestorePlan> {
   assertTargetAfter(choice.backup, asked.choice)
   const stored = await loadManifest(repo, stanzaOf(context), choice.backup.label, info.cipherPass)
   const request = offlineRequest(asked, stored)
-  assertReadable(stored)
   assertNamesInside(stored)
   assertSameCluster(destination, stored.db.systemId)
   const wal = await walOf(context, { repo, manifest: stored, request })
@@ -148,17 +146,6 @@ function offlineRequest(request: RestoreRequest, manifest: Manifest): RestoreReq
   return { ...request, type: 'none' }
 }
 
-/** Features of the format that this version cannot read are refused by name before anything is touched. */
-function assertReadable(manifest: Manifest): void {
-  const block = manifest.files.find((file) => file.block !== undefined)
-  if (block === undefined) return
-  throw new AppError(
-    'feature-not-supported',
-    `backup '${manifest.label}' is block incremental, which is not yet supported`,
-    { hint: "restore it with pgBackRest, or choose another backup with '--set'." },
-  )
-}
-
 interface WalOf {
   readonly repo: Repo
   readonly manifest: Manifest
@@ -229,14 +216,12 @@ async function storedControl(
   if (file === undefined) {
     throw new AppError('format', `backup '${manifest.label}' has no pg_control`)
   }
-  const { key, range, container } = storedFile(stanza, manifest, file)
-  const filters: Filter[] = []
-  if (manifest.cipherPass !== undefined) filters.push(decryptor(manifest.cipherPass, container))
-  const { compressType } = manifest.options
-  if (compressType !== 'none') filters.push(decompressor(compressType, container))
-  return parseControlFile(
-    await collect(through(storage.get(key, range), ...filters), CONTROL_FILE_PADDED_BYTES),
+  const content = readStored(
+    storage,
+    storedSet(stanza, manifest),
+    storedFile(stanza, manifest, file),
   )
+  return parseControlFile(await collect(content, CONTROL_FILE_PADDED_BYTES))
 }
 
 /** Links of tablespaces are made by restore; the server must not make them again from the map. */

@@ -7,6 +7,7 @@ import type { Manifest } from '../../format/manifest.ts'
 import { renderManifest } from '../../format/manifest-write.ts'
 import { recoverySettings } from '../../postgres/recovery.ts'
 import { storageSpec } from '../../repo/repo.ts'
+import { storedFile, storedSet } from '../../repo/stored-file.ts'
 import { batchesOf } from '../../worker/batch.ts'
 import { workerUrl } from '../../worker/worker.ts'
 import type { Context } from '../command.ts'
@@ -21,7 +22,6 @@ import { buildTree, type OwnerOf, syncDirectory } from './place.ts'
 import { planRestore, type RestorePlan } from './plan.ts'
 import { planJson, planText } from './plan-text.ts'
 import { restoreCommand } from './restore-command.ts'
-import { storedFile } from './stored-file.ts'
 
 export async function restore(context: Context): Promise<number> {
   const { config, log } = context
@@ -91,8 +91,7 @@ async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): P
     threads: context.config.integer('process-max'),
     setup: {
       storage: storageSpec(context.config, plan.repoKey),
-      compressType: manifest.options.compressType,
-      cipherPass: manifest.cipherPass?.reveal(),
+      set: storedSet(plan.stanza, manifest),
     },
     parse: parsePlaceResults,
   })
@@ -124,8 +123,8 @@ function* placeJobs(
     const disk = diskPathOf(manifest, file.name)
     const control = file.name === 'pg_data/global/pg_control'
     yield {
-      ...storedFile(stanza, manifest, file),
       name: file.name,
+      stored: storedFile(stanza, manifest, file),
       diskPath: control ? disk.replace(/pg_control$/, CONTROL_PENDING_NAME) : disk,
       sizeBytes: file.sizeBytes,
       checksum: file.checksum,

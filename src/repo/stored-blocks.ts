@@ -1,0 +1,178 @@
+/** Reading a block-incremental file: its map, then its blocks out of the backups that hold them. */
+import { AppError } from '../base/error.ts'
+import { Secret } from '../base/secret.ts'
+import { MIB } from '../base/units.ts'
+import { decodeBlockMap, type MapBlock, type SuperBlock } from '../format/block-map.ts'
+import { backupPrefix } from '../format/repo-path.ts'
+import { decryptor } from '../pipe/cipher.ts'
+import { type ByteSource, collect, through } from '../pipe/pipe.ts'
+import type { Storage } from '../storage/storage.ts'
+import { contentFilters, naming, type StoredBlocks, type StoredSet } from './stored-file.ts'
+
+/** A map has some 10 bytes for each block of a file of at most some gigabytes. */
+const MAP_BYTES_MAX = 256 * MIB
+
+/** The file's blocks in file order. Throws `format` for a map that is damaged, or names a backup that is not listed. */
+export async function loadBlockMap(
+  storage: Storage,
+  set: StoredSet,
+  { key, mapRange, sizes }: StoredBlocks,
+): Promise<readonly MapBlock[]> {
+  const filters = set.cipherPass === undefined ? [] : [decryptor(new Secret(set.cipherPass), 'raw')]
+  if (mapRange.sizeBytes > MAP_BYTES_MAX) {
+    throw new AppError('format', `block map of '${key}' is ${mapRange.sizeBytes} bytes long`)
+  }
+  const content = through(storage.get(key, mapRange), ...filters)
+  const where = `${storage.location}/${key}`
+  const bytes = await collect(naming(where, content), MAP_BYTES_MAX)
+  const map = decodeBlockMap(bytes, sizes)
+  const lost = map.find(({ superBlock }) => set.references[superBlock.reference] === undefined)
+  if (lost === undefined) return map
+  throw new AppError(
+    'format',
+    `block map of '${where}' refers to backup ${lost.superBlock.reference} of ${set.references.length}`,
+  )
+}
+
+export interface BlockReading {
+  readonly set: StoredSet
+  readonly file: StoredBlocks
+  readonly map: readonly MapBlock[]
+  /** Whether the block of this number is to be read. */
+  readonly wanted: (number: number) => boolean
+}
+
+export interface BlockPiece {
+  /** Where in the file it belongs. */
+  readonly offsetBytes: number
+  readonly bytes: Buffer
+}
+
+/**
+ * The wanted blocks in file order; those that follow each other in one super block come as one piece. A super block is kept
+ * as long as blocks of it are to come, so that each is read once: at most one of each backup, for they are in file order.
+ */
+export async function* readBlocks(
+  storage: Storage,
+  reading: BlockReading,
+): AsyncGenerator<BlockPiece, void, undefined> {
+  const { map, wanted, file } = reading
+  const numbers = map.keys().filter(wanted).toArray()
+  const contents = new Map<SuperBlock, Buffer>()
+  const lastUses = new Map(numbers.map((number) => [blockAt(map, number).superBlock, number]))
+  const superBlocks = readSuperBlocks(storage, reading, [...lastUses.keys()])
+  try {
+    for (let at = 0; at < numbers.length; ) {
+      const first = numbers[at] ?? 0
+      const { superBlock, index } = blockAt(map, first)
+      const content = contents.get(superBlock) ?? (await superBlocks.next()).value
+      if (content === undefined) throw new AppError('assert', 'a super block was not read')
+      let end = first + 1
+      for (at += 1; numbers[at] === end && map[end]?.superBlock === superBlock; at += 1) end += 1
+      if ((lastUses.get(superBlock) ?? 0) < end) contents.delete(superBlock)
+      else contents.set(superBlock, content)
+      const { sizeBytes } = file.sizes
+      yield {
+        offsetBytes: first * sizeBytes,
+        bytes: content.subarray(index * sizeBytes, (index + end - first) * sizeBytes),
+      }
+    }
+  } finally {
+    await superBlocks.return()
+  }
+}
+
+function blockAt(map: readonly MapBlock[], number: number): MapBlock {
+  const block = map[number]
+  if (block === undefined) throw new AppError('assert', `there is no block ${number}`)
+  return block
+}
+
+/** Contents of super blocks in the given order. What lies one after the other in one object is read in one go. */
+async function* readSuperBlocks(
+  storage: Storage,
+  { set, file }: BlockReading,
+  superBlocks: readonly SuperBlock[],
+): AsyncGenerator<Buffer, void, undefined> {
+  for (const row of adjacentRows(superBlocks)) {
+    const [first, last] = [row[0], row.at(-1)]
+    if (first === undefined || last === undefined) continue
+    const key = containerKey(set, file, first)
+    const { offsetBytes } = first
+    const sizeBytes = last.offsetBytes + last.storedBytes - offsetBytes
+    const stored = storage.get(key, { offsetBytes, sizeBytes })[Symbol.asyncIterator]()
+    const chunks = { rest: Buffer.alloc(0), more: stored }
+    try {
+      for (const superBlock of row) {
+        const content = through(take(chunks, superBlock.storedBytes), ...contentFilters(set, 'raw'))
+        yield await whole(naming(`${storage.location}/${key}`, content), superBlock, key)
+      }
+    } finally {
+      await stored.return?.()
+    }
+  }
+}
+
+function adjacentRows(superBlocks: readonly SuperBlock[]): readonly (readonly SuperBlock[])[] {
+  const rows: SuperBlock[][] = []
+  for (const superBlock of superBlocks) {
+    const row = rows.at(-1)
+    const before = row?.at(-1)
+    const isNext =
+      before?.reference === superBlock.reference &&
+      before.offsetBytes + before.storedBytes === superBlock.offsetBytes
+    if (isNext) row?.push(superBlock)
+    else rows.push([superBlock])
+  }
+  return rows
+}
+
+/** The object that holds a super block: the file itself, or a bundle, of one of the backups. */
+function containerKey(
+  { stanza, references }: StoredSet,
+  { name }: StoredBlocks,
+  { reference, bundleId }: SuperBlock,
+): string {
+  const owner = backupPrefix(stanza, references[reference])
+  return bundleId === 0 ? `${owner}/${name}.pgbi` : `${owner}/bundle/${bundleId}`
+}
+
+interface Chunks {
+  /** What of the last chunk is not taken yet. */
+  rest: Buffer
+  readonly more: AsyncIterator<Buffer>
+}
+
+/** The next bytes of chunks that go on after them. */
+async function* take(chunks: Chunks, sizeBytes: number): ByteSource {
+  for (let leftBytes = sizeBytes; leftBytes > 0; ) {
+    if (chunks.rest.length === 0) {
+      const next = await chunks.more.next()
+      // Storage has promised as many bytes as were asked for.
+      if (next.done === true) throw new AppError('assert', 'stored bytes end too early')
+      chunks.rest = next.value
+    }
+    const piece = chunks.rest.subarray(0, leftBytes)
+    chunks.rest = chunks.rest.subarray(piece.length)
+    leftBytes -= piece.length
+    yield piece
+  }
+}
+
+/** The content of a super block, which must have the size that the map says. */
+async function whole(
+  content: ByteSource,
+  { sizeBytes, offsetBytes }: SuperBlock,
+  key: string,
+): Promise<Buffer> {
+  const bytes = await collect(content, sizeBytes).catch((error: unknown) => {
+    if (error instanceof RangeError) return undefined
+    throw error
+  })
+  if (bytes?.length === sizeBytes) return bytes
+  const size = bytes === undefined ? `more than ${sizeBytes}` : `${bytes.length}`
+  throw new AppError(
+    'format',
+    `super block at byte ${offsetBytes} of '${key}' has ${size} bytes, its map says ${sizeBytes}`,
+  )
+}
