@@ -64,8 +64,9 @@ export const COMMANDS = {
   backup: {
     summary: 'back up a cluster',
     description: [
-      'Takes a full backup of the running cluster and checks that the WAL it needs is in the archive.',
-      'Without --type pgBackRest makes an incremental backup, or a full one when there is nothing to build on. Only full backups work so far.',
+      'Takes a backup of the running cluster and checks that the WAL it needs is in the archive.',
+      'A full backup needs no other. A differential one (--type=diff) stores what has changed since the last full backup, an incremental one (--type=incr) what has changed since the last backup of any type. Without --type it is incremental, or full when there is nothing to build on.',
+      'Files whose size and modification time are as before are taken to be unchanged; with --delta they are read and compared by checksum. That is done by itself when something says that time stamps cannot be trusted: a switch of the timeline, a file from the future, a time that went back.',
       'Retention options are accepted, but nothing is removed: expire is not yet supported.',
     ],
     examples: [
@@ -76,6 +77,10 @@ export const COMMANDS = {
       {
         text: 'Note why the backup was made',
         command: 'pgsurety --stanza=main --type=full --annotation=reason=upgrade backup',
+      },
+      {
+        text: 'Store what has changed since the last full backup',
+        command: 'pgsurety --stanza=main --type=diff backup',
       },
     ],
     parameters: [],

@@ -256,8 +256,8 @@ test('what does not work yet is refused by name, also from files, unless it has 
   )
   assert.throws(() => load('expire --stanza=main'), /command 'expire' is not yet supported/)
   assert.throws(
-    () => load('--stanza=m --pg1-path=/p --type=diff backup'),
-    /value 'diff' of option 'type' is not yet supported/,
+    () => load('info --repo1-type=cifs'),
+    /value 'cifs' of option 'repo1-type' is not yet supported/,
   )
   fails('option-invalid', '--stanza=m archive-push x --archive-async')
   assert.equal(load('--stanza=m archive-push x --no-archive-async').flag('archive-async'), false)

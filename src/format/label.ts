@@ -2,7 +2,8 @@
 import { assertThat, AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
 
-export type BackupKind = 'full' | 'diff' | 'incr'
+export const BACKUP_KINDS = ['full', 'diff', 'incr'] as const
+export type BackupKind = (typeof BACKUP_KINDS)[number]
 
 const LABEL = /^\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?$/
 const FULL_LABEL_CHARS = '20261122-182058F'.length

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { chmod, glob, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { isLabel } from '../../src/format/label.ts'
 import { type Cluster, type ClusterOptions, startCluster } from '../harness/cluster.ts'
 import { type PgBackRestVersion, pgBackRest } from '../harness/peers.ts'
 import { checkout, launcher, runAs, temporaryFolder, writeAs } from '../harness/run.ts'
@@ -26,7 +27,7 @@ export interface SharedRepository extends AsyncDisposable {
   run(tool: Tool, argv: readonly string[]): Promise<string>
   /** From now on the cluster archives into this repository, with this tool. */
   archiveWith(tool: Tool): Promise<void>
-  /** Labels of the full backups, oldest first. */
+  /** Labels of all backups, oldest first. */
   labels(): Promise<readonly string[]>
 }
 
@@ -99,7 +100,7 @@ async function openRepository(options: RepositoryOptions): Promise<SharedReposit
     },
     labels: async () => {
       const names = await readdir(join(path, 'backup/demo'))
-      return names.filter((entry) => /^\d{8}-\d{6}F$/.test(entry)).toSorted()
+      return names.filter(isLabel).toSorted()
     },
     [Symbol.asyncDispose]: async () => {
       await rm(folder, { recursive: true, force: true })

@@ -13,7 +13,6 @@ import { launcher, runAs, spawnAs } from '../harness/run.ts'
 import {
   type ArchivedCluster,
   archiveAll,
-  refusal,
   startArchivedCluster,
   untilPromoted,
 } from './archived-cluster.ts'
@@ -124,14 +123,6 @@ test('a damaged page is told with its number, marked, and does not stop the back
     await file.write(byte, 0, 1, 8192 + 4000)
     await file.close()
   }
-})
-
-test('a second full is taken on top of the first, an incremental is refused by name', async () => {
-  const options = [`--config=${bed.config}`, '--stanza=demo', 'backup']
-  assert.match(
-    await refusal(backup(testContext({ argv: options }).context)),
-    /^\[067\] backup type 'incr' is not yet supported\nHINT: use '--type=full'/,
-  )
 })
 
 test('two backups of one stanza exclude each other, ours and pgBackRest alike', async () => {

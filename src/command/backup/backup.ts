@@ -1,8 +1,9 @@
-/** backup: one full, online backup of a running cluster into one repository. */
+/** backup: one backup of a running cluster into one repository. */
 import { AppError } from '../../base/error.ts'
+import type { Secret } from '../../base/secret.ts'
 import { formatSize, SECOND_MS } from '../../base/units.ts'
-import { type BackupInfo, currentBackupHistory, entryOfManifest } from '../../format/backup-info.ts'
-import { planLabel } from '../../format/label.ts'
+import { currentBackupHistory, entryOfManifest } from '../../format/backup-info.ts'
+import { type BackupKind, fullLabelOf, planLabel } from '../../format/label.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import { backupHistoryPrefix, backupPrefix, manifestKey } from '../../format/repo-path.ts'
 import { formatLsn } from '../../format/wal.ts'
@@ -12,14 +13,15 @@ import { listCluster } from '../../postgres/data-dir.ts'
 import type { StanzaLock } from '../../repo/lock.ts'
 import { assertNotStopped } from '../../repo/stop-file.ts'
 import { listBackupLabels, reconstruct } from '../../repo/reconstruct.ts'
-import { loadBackupInfo, openRepos, type Repo } from '../../repo/repo.ts'
+import { loadBackupInfo, loadManifest, openRepos, type Repo } from '../../repo/repo.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { matchStanza, openPrimary, type Primary } from '../preflight.ts'
 import { lockStanza } from '../stanza-lock.ts'
 import { complete, type Completion, saveDraft } from './complete.ts'
 import { copyFiles } from './copy-files.ts'
-import { backupOptions } from './options.ts'
+import { backupOptions, kindAsked } from './options.ts'
 import { type BackupPlan, planBackup } from './plan.ts'
+import { choosePrior } from './prior.ts'
 import { type Running, start, stop } from './running.ts'
 
 export async function backup(context: Context): Promise<number> {
@@ -30,7 +32,6 @@ export async function backup(context: Context): Promise<number> {
   await using lock = await lockStanza(context, ['backup'], [repo.key])
   const { info, warnings } = await reconstruct(repo, stanza, await loadBackupInfo(repo, stanza))
   for (const warning of warnings) log.warn(warning)
-  chooseType(context, info)
   const completion: Completion = {
     repo,
     stanza,
@@ -53,9 +54,10 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Manifest
   const { repo, stanza, info } = completion
   await using primary = await openPrimary(context, 'backup')
   matchStanza(currentBackupHistory(info), primary.control, 'backup-mismatch')
+  const basis = await chooseBasis(context, completion)
   await removeUnfinished(context, completion)
   await using running = await start(context, primary, repo)
-  const { plan, copyFromMs } = await plannedBackup(context, { primary, running, completion })
+  const { plan, copyFromMs } = await plannedBackup(context, { primary, running, completion, basis })
   await saveDraft(completion, plan.draft)
   const copied = await copyFiles({
     context,
@@ -79,17 +81,26 @@ function chooseRepo(context: Context): Repo {
   return repo
 }
 
-/** Only full backups are taken; asking for another kind is full when there is nothing to build on, else an error. */
-function chooseType({ config, log }: Context, info: BackupInfo): void {
-  const type = config.text('type')
-  if (type === 'full') return
-  const current = info.backups.filter(({ historyId }) => historyId === info.currentId)
-  if (current.length > 0) {
-    throw new AppError('feature-not-supported', `backup type '${type}' is not yet supported`, {
-      hint: "use '--type=full'.",
-    })
+interface Basis {
+  readonly kind: BackupKind
+  /** What a differential or incremental backup builds on. */
+  readonly prior: Manifest | undefined
+}
+
+/** The kind of backup to take: full when there is nothing to build on. */
+async function chooseBasis(
+  { config, log }: Context,
+  { repo, stanza, info }: Completion,
+): Promise<Basis> {
+  const kind = kindAsked(config)
+  if (kind === 'full') return { kind, prior: undefined }
+  const entry = choosePrior(info, kind)
+  if (entry === undefined) {
+    log.warn(`no prior backup exists, ${kind} backup has been changed to full`)
+    return { kind: 'full', prior: undefined }
   }
-  log.warn(`no prior backup exists, ${type} backup has been changed to full`)
+  log.info(`last backup label = ${entry.label}, version = ${entry.version}`)
+  return { kind, prior: await loadManifest(repo, stanza, entry.label, info.cipherPass) }
 }
 
 /** A directory without backup.manifest is what an interrupted run left; nothing refers to it. */
@@ -105,6 +116,7 @@ interface Planning {
   readonly primary: Primary
   readonly running: Running
   readonly completion: Completion
+  readonly basis: Basis
 }
 
 interface Planned {
@@ -118,9 +130,10 @@ interface Planned {
 
 async function plannedBackup(
   context: Context,
-  { primary, running, completion }: Planning,
+  { primary, running, completion, basis }: Planning,
 ): Promise<Planned> {
   const { config, log } = context
+  const { kind, prior } = basis
   const { connection, control } = primary
   const { repo, stanza, info } = completion
   const listing = await listCluster({
@@ -137,44 +150,58 @@ async function plannedBackup(
   const copyFromMs = context.clock.nowMs() + SECOND_MS - (nowMs % SECOND_MS)
   const plan = planBackup({
     stanza,
-    label: await newLabel(context, completion, running.startS),
+    kind,
+    prior,
+    label: await newLabel(context, completion, { ...basis, startS: running.startS }),
     history: currentBackupHistory(info),
     control,
     listing,
     databases,
-    options: backupOptions(config, control, log),
+    options: backupOptions(context, control, basis),
     annotations: config.map('annotation'),
-    cipherPass: repo.cipherPass === undefined ? undefined : generatePassphrase(),
+    cipherPass: prior === undefined ? newCipherPass(repo) : prior.cipherPass,
     startS: running.startS,
     copyStartS: Math.floor(nowMs / SECOND_MS) + 1,
     archiveStart: running.startSegment,
     lsnStart: formatLsn(running.startLsn),
   })
+  for (const warning of plan.warnings) log.warn(warning)
   return { plan, copyFromMs }
+}
+
+/** The key of a new backup set. */
+function newCipherPass(repo: Repo): Secret | undefined {
+  return repo.cipherPass === undefined ? undefined : generatePassphrase()
 }
 
 async function newLabel(
   context: Context,
   { repo, stanza }: Completion,
-  startS: number,
+  { kind, prior, startS }: Basis & { readonly startS: number },
 ): Promise<string> {
+  const fullLabel = prior === undefined ? undefined : fullLabelOf(prior.label)
   const existing = [
     ...(await listBackupLabels(repo, stanza)),
-    ...(await newestHistoryLabels(repo, stanza)),
+    ...(await historyLabels(repo, stanza, fullLabel)),
   ]
-  const { label, notBeforeMs } = planLabel({ kind: 'full', startMs: startS * SECOND_MS, existing })
+  const startMs = startS * SECOND_MS
+  const { label, notBeforeMs } = planLabel({ kind, startMs, fullLabel, existing })
   const earlyMs = notBeforeMs - context.clock.nowMs()
   if (earlyMs > 0) await context.clock.sleep(earlyMs, context.signal)
   return label
 }
 
-/** Labels of the newest year in backup.history: expired backups, whose labels are not used again. */
-async function newestHistoryLabels(repo: Repo, stanza: string): Promise<readonly string[]> {
+/** Labels of backups that may have expired, and are not used again: of the newest year of fulls, or of the set's. */
+async function historyLabels(
+  repo: Repo,
+  stanza: string,
+  fullLabel: string | undefined,
+): Promise<readonly string[]> {
   const root = backupHistoryPrefix(stanza)
   const years = await repo.storage.list(root)
-  const newest = years.findLast(({ kind }) => kind === 'prefix')
-  if (newest === undefined) return []
-  const entries = await repo.storage.list(`${root}/${newest.name}`)
+  const year = fullLabel?.slice(0, 4) ?? years.findLast(({ kind }) => kind === 'prefix')?.name
+  if (year === undefined) return []
+  const entries = await repo.storage.list(`${root}/${year}`)
   return entries.map(({ name }) => name.replace(/\.manifest\.gz$/, ''))
 }
 
@@ -182,7 +209,7 @@ function report({ config, log, print }: Context, manifest: Manifest): void {
   const entry = entryOfManifest(manifest)
   log.info(`new backup label = ${manifest.label}`)
   log.info(
-    `full backup size = ${formatSize(entry.sizeBytes)}, file total = ${manifest.files.length}`,
+    `${manifest.kind} backup size = ${formatSize(entry.sizeDeltaBytes)}, file total = ${manifest.files.length}`,
   )
   if (config.has('repo-retention-full', config.indexes('repo')[0])) {
     log.info('expire is not yet supported: older backups and WAL are kept')
@@ -192,11 +219,14 @@ function report({ config, log, print }: Context, manifest: Manifest): void {
     `${JSON.stringify({
       label: manifest.label,
       type: manifest.kind,
+      prior: manifest.prior ?? null,
       archive: { start: manifest.archiveStart, stop: manifest.archiveStop },
       lsn: { start: manifest.lsnStart, stop: manifest.lsnStop },
       timestamp: { start: manifest.startS, stop: manifest.stopS },
       sizeBytes: entry.sizeBytes,
+      sizeDeltaBytes: entry.sizeDeltaBytes,
       repoSizeBytes: entry.repoSizeBytes,
+      repoSizeDeltaBytes: entry.repoSizeDeltaBytes,
       files: manifest.files.length,
       pageErrors: entry.error === true,
     })}\n`,

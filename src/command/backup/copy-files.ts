@@ -8,6 +8,7 @@ import type { Repo } from '../../repo/repo.ts'
 import { workerUrl } from '../../worker/worker.ts'
 import { batchesOf } from '../../worker/batch.ts'
 import type { Context } from '../command.ts'
+import { referredFile } from './compare.ts'
 import { type CopyJob, type CopyResult, parseCopyResults } from './copy-job.ts'
 import { type BackupPlan, copiedFile } from './plan.ts'
 import { copySetup } from './running.ts'
@@ -28,7 +29,7 @@ export interface Copying {
 /** The manifest with every file that was there to copy. */
 export async function copyFiles(copying: Copying): Promise<Manifest> {
   const { context, repo, plan, lock } = copying
-  const drafts = new Map(plan.draft.files.map((file) => [file.name, file]))
+  const files = new Map(plan.draft.files.map((file) => [file.name, file]))
   await using pool = await context.openPool<readonly CopyJob[], readonly CopyResult[]>({
     jobModule: workerUrl('backup-copy', new URL('./copy-job.ts', import.meta.url)),
     threads: context.config.integer('process-max'),
@@ -41,9 +42,9 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
   let pingMs = context.clock.nowMs()
   for await (const { job: batch, result } of pool.run(batchesOf(plan.jobs), context.signal)) {
     for (const [index, job] of batch.entries()) {
-      const file = settle(context, drafts, { job, result: result[index] })
-      if (file === undefined) drafts.delete(job.name)
-      else drafts.set(job.name, file)
+      const file = settle(context, plan, { job, result: result[index] })
+      if (file === undefined) files.delete(job.name)
+      else files.set(job.name, file)
       doneBytes += job.sizeBytes
     }
     lock.progress({ sizeBytes: plan.totalBytes, completeBytes: doneBytes })
@@ -54,7 +55,11 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
     }
   }
   context.progress(undefined)
-  return { ...plan.draft, files: [...drafts.values()] }
+  for (const { name, reference } of files.values()) {
+    if (reference !== undefined)
+      context.log.detail(`reference ${toHumanText(name)} to ${reference}`)
+  }
+  return { ...plan.draft, files: [...files.values()] }
 }
 
 interface Settled {
@@ -64,22 +69,24 @@ interface Settled {
 
 function settle(
   { log }: Context,
-  drafts: ReadonlyMap<string, ManifestFile>,
+  plan: BackupPlan,
   { job, result }: Settled,
 ): ManifestFile | undefined {
-  const draft = drafts.get(job.name)
-  if (draft === undefined || result === undefined) {
+  const planned = plan.work.get(job.name)
+  if (planned === undefined || result === undefined) {
     throw new AppError('assert', `the workers' answer does not fit file '${job.name}'`)
   }
-  const file = copiedFile(draft, result)
   const shown = toHumanText(job.diskPath)
-  if (file === undefined) {
+  if (result.outcome === 'gone') {
     log.detail(`skip file removed by database ${shown}`)
     return undefined
   }
-  log.detail(
-    `backup file ${shown} (${formatSize(file.sizeBytes)}) checksum ${file.checksum ?? '-'}`,
-  )
+  const file =
+    result.outcome === 'same'
+      ? referredFile(planned.file, planned.before, plan.draft.prior)
+      : copiedFile(planned.file, result)
+  const did = result.outcome === 'same' ? 'match file from prior backup' : 'backup file'
+  log.detail(`${did} ${shown} (${formatSize(file.sizeBytes)}) checksum ${file.checksum ?? '-'}`)
   if (file.checksumPage === false) log.warn(badPagesText(shown, file))
   return file
 }

@@ -3,6 +3,7 @@
  *
  * Runs in worker threads; everything it is told and everything it answers is plain data.
  */
+import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { AppError, errnoOf } from '../../base/error.ts'
 import { Secret } from '../../base/secret.ts'
@@ -17,6 +18,7 @@ import { readControlFile } from '../../postgres/read-control-file.ts'
 import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
+import type { Doubt } from './compare.ts'
 
 /** Told once to each thread. */
 export interface CopySetup {
@@ -43,8 +45,15 @@ export interface CopyJob {
   readonly extent: 'exact' | 'to-end'
   /** pg_control is read by its own rules: retried until its checksum is right. */
   readonly kind: 'file' | 'control'
+  /** The prior backup's content of the same size, when the file may still be that; `kind` is then `file`. */
+  readonly prior: PriorContent | undefined
   /** Relation-wide number of the file's first page; undefined when its pages are not checked. */
   readonly firstBlock: number | undefined
+}
+
+export interface PriorContent {
+  readonly checksum: string
+  readonly find: Doubt
 }
 
 export interface Copied {
@@ -62,7 +71,14 @@ export interface Gone {
   readonly outcome: 'gone'
 }
 
-export type CopyResult = Copied | Gone
+/** The content is that of the prior backup: nothing is stored. */
+export interface Same {
+  readonly outcome: 'same'
+}
+
+export type CopyResult = Copied | Gone | Same
+
+const SAME: Same = { outcome: 'same' }
 
 const READ_BYTES = MIB
 /** Files larger than this are read and checked while the chunk before is compressed. */
@@ -86,12 +102,33 @@ function copyOne(storage: Storage, setup: CopySetup): (job: CopyJob) => Promise<
     const file = openClusterFile(job)
     if (file === undefined) return { outcome: 'gone' }
     try {
+      if (isWorthHashing(job) && (await isPrior(job, readFile(file, job)))) return SAME
       const page = job.firstBlock === undefined ? undefined : checkOf(setup, file, job.firstBlock)
-      return await store({ storage, setup, job, source: readFile(file, job), page })
+      const copied = await store({ storage, setup, job, source: readFile(file, job), page })
+      if (copied.sizeBytes !== job.sizeBytes || copied.checksum !== job.prior?.checksum) {
+        return copied
+      }
+      await storage.remove(job.key)
+      return SAME
     } finally {
       closeSync(file)
     }
   }
+}
+
+/** Reading a small file once more costs nothing; a large one, whose time has changed, has most likely changed too. */
+function isWorthHashing({ prior, sizeBytes }: CopyJob): boolean {
+  return prior?.find === 'hash-first' || (prior !== undefined && sizeBytes <= READ_BYTES)
+}
+
+async function isPrior({ prior, sizeBytes }: CopyJob, source: ByteSource): Promise<boolean> {
+  const hash = createHash('sha1')
+  let readBytes = 0
+  for await (const chunk of source) {
+    hash.update(chunk)
+    readBytes += chunk.length
+  }
+  return readBytes === sizeBytes && hash.digest('hex') === prior?.checksum
 }
 
 /** Worker entry: see worker/thread.ts. */
@@ -250,6 +287,7 @@ function isCopyResult(value: unknown): value is CopyResult {
   if (!isRecord(value)) return false
   return (
     value['outcome'] === 'gone' ||
+    value['outcome'] === 'same' ||
     (value['outcome'] === 'copied' && typeof value['checksum'] === 'string')
   )
 }

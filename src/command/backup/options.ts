@@ -1,14 +1,36 @@
-/** What the backup command was asked for, checked against the cluster. */
+/** What the backup command was asked for, checked against the cluster and the backup that it builds on. */
+import { assertThat } from '../../base/error.ts'
 import type { Log } from '../../base/log.ts'
 import type { Config } from '../../config/config.ts'
-import type { ManifestOptions } from '../../format/manifest.ts'
+import { BACKUP_KINDS, type BackupKind } from '../../format/label.ts'
+import type { Manifest, ManifestOptions } from '../../format/manifest.ts'
 import { compressTypeOfName } from '../../pipe/compress-type.ts'
 import type { ControlFile } from '../../postgres/control-file.ts'
+import type { Context } from '../command.ts'
+import { inheritOptions } from './prior.ts'
 
-/** The manifest's record of the effective options. Page checks: as asked, else when the cluster has checksums. */
-export function backupOptions(config: Config, control: ControlFile, log: Log): ManifestOptions {
+export function kindAsked(config: Config): BackupKind {
+  const kind = BACKUP_KINDS.find((known) => known === config.text('type'))
+  assertThat(kind !== undefined, 'the option table allows only kinds of backups')
+  return kind
+}
+
+interface Basis {
+  readonly kind: BackupKind
+  readonly prior: Manifest | undefined
+}
+
+/**
+ * The manifest's record of the effective options. Page checks: as asked, else when the cluster has checksums. What a set
+ * has in common is that of the prior backup.
+ */
+export function backupOptions(
+  { config, log }: Context,
+  control: ControlFile,
+  { kind, prior }: Basis,
+): ManifestOptions {
   const compressType = compressTypeOfName(`x.${config.text('compress-type')}`)
-  return {
+  const asked = {
     archiveCheck: config.flag('archive-check'),
     archiveCopy: config.flag('archive-copy'),
     backupStandby: false,
@@ -17,11 +39,15 @@ export function backupOptions(config: Config, control: ControlFile, log: Log): M
     compressType,
     compressLevel: compressType === 'none' ? 0 : config.integer('compress-level'),
     compressLevelNetwork: config.integer('compress-level-network'),
-    delta: false,
+    delta: config.flag('delta'),
     hardlink: false,
     online: true,
     processMax: config.integer('process-max'),
   }
+  if (prior === undefined) return asked
+  const { options, warnings } = inheritOptions(asked, { kind, prior })
+  for (const warning of warnings) log.warn(warning)
+  return options
 }
 
 function checksumPages(config: Config, control: ControlFile, log: Log): boolean {

@@ -65,7 +65,3 @@ test('an empty file has no checksum, an unchecked one no page verdict', () => {
   )
   assert.deepEqual([empty?.checksum, empty?.checksumPage], [undefined, undefined])
 })
-
-test('a file that was gone leaves no entry', () => {
-  assert.equal(copiedFile(draft, { outcome: 'gone' }), undefined)
-})

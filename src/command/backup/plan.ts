@@ -1,4 +1,4 @@
-/** What a full backup will copy, and the manifest it will become. Pure. */
+/** What a backup will copy, and the manifest it will become. Pure. */
 import { compareBytes } from '../../base/text.ts'
 import { GIB } from '../../base/units.ts'
 import type { BackupHistory } from '../../format/backup-info.ts'
@@ -8,16 +8,21 @@ import type {
   ManifestFile,
   ManifestOptions,
 } from '../../format/manifest.ts'
+import type { BackupKind } from '../../format/label.ts'
 import { fileKey } from '../../format/repo-path.ts'
 import type { Secret } from '../../base/secret.ts'
 import type { ControlFile } from '../../postgres/control-file.ts'
 import type { ClusterListing } from '../../postgres/data-dir.ts'
 import { onlyFromPrimary, pageCheckable, segmentNumberOf } from '../../postgres/skip-rules.ts'
-import type { CopyJob, CopyResult } from './copy-job.ts'
+import { referredFile, type Treatment, treatmentOf, whyDelta } from './compare.ts'
+import type { Copied, CopyJob } from './copy-job.ts'
 
 export interface BackupFacts {
   readonly stanza: string
+  readonly kind: BackupKind
   readonly label: string
+  /** The backup to build on; undefined for a full one. */
+  readonly prior: Manifest | undefined
   readonly history: BackupHistory
   readonly control: ControlFile
   readonly listing: ClusterListing
@@ -32,17 +37,30 @@ export interface BackupFacts {
   readonly lsnStart: string
 }
 
-interface Named {
-  readonly name: string
+/** A file that must be read. */
+export interface PlannedFile {
+  /** Its entry before it is copied: no checksum, no reference. */
+  readonly file: ManifestFile
+  readonly diskPath: string
+  /** What the prior backup has under this name, of whatever size. */
+  readonly before: ManifestFile | undefined
+  readonly treatment: Exclude<Treatment, 'refer'>
 }
 
 export interface BackupPlan {
-  /** The manifest before anything is copied: every file without checksum. */
+  /** The manifest before anything is copied: what is still to do has no checksum. */
   readonly draft: Manifest
+  /** By name. */
+  readonly work: ReadonlyMap<string, PlannedFile>
   /** Largest first, so that the last worker is not left alone with a big one. Each is made when it is asked for. */
   readonly jobs: Iterable<CopyJob>
   readonly totalBytes: number
   readonly pageSizeBytes: number
+  readonly warnings: readonly string[]
+}
+
+interface Named {
+  readonly name: string
 }
 
 const byName = (left: Named, right: Named): number => compareBytes(left.name, right.name)
@@ -52,16 +70,45 @@ const CONTROL_NAME = 'pg_data/global/pg_control'
 const CONTROL_STORED_BYTES = 8192
 
 export function planBackup(facts: BackupFacts): BackupPlan {
-  const files = facts.listing.files.map(draftFile).toSorted(byName)
-  const draft: Manifest = {
+  const { prior } = facts
+  const listed = draftManifest(facts)
+  const priorFiles = new Map(prior?.files.map((file) => [file.name, file]))
+  const doubt = facts.options.delta ? undefined : whyDelta(listed, prior, priorFiles)
+  const delta = facts.options.delta || doubt !== undefined
+  const diskPaths = new Map(facts.listing.files.map(({ name, diskPath }) => [name, diskPath]))
+  const work: PlannedFile[] = []
+  const files = listed.files.map((file) => {
+    const before = priorFiles.get(file.name)
+    const treatment = treatmentOf(file, { before, priorBundle: prior?.bundle === true, delta })
+    if (treatment === 'refer') return referredFile(file, before, prior?.label)
+    work.push({ file, diskPath: diskPaths.get(file.name) ?? '', before, treatment })
+    return file
+  })
+  const draft = { ...listed, files, options: { ...facts.options, delta } }
+  work.sort((left, right) => right.file.sizeBytes - left.file.sizeBytes)
+  function* jobs(): Generator<CopyJob, void, undefined> {
+    for (const planned of work) yield jobOf(facts, draft, planned)
+  }
+  return {
+    draft,
+    work: new Map(work.map((planned) => [planned.file.name, planned])),
+    jobs: jobs(),
+    totalBytes: work.reduce((sum, { file }) => sum + file.sizeBytes, 0),
+    pageSizeBytes: facts.control.blockSizeBytes,
+    warnings: doubt === undefined ? [] : [`${doubt}, enabling delta checksum`],
+  }
+}
+
+function draftManifest(facts: BackupFacts): Manifest {
+  return {
     label: facts.label,
-    kind: 'full',
+    kind: facts.kind,
     archiveStart: facts.archiveStart,
     archiveStop: undefined,
     lsnStart: facts.lsnStart,
     lsnStop: undefined,
-    prior: undefined,
-    references: [facts.label],
+    prior: facts.prior?.label,
+    references: [...(facts.prior?.references ?? []), facts.label],
     bundle: false,
     bundleRaw: false,
     blockIncr: false,
@@ -80,22 +127,9 @@ export function planBackup(facts: BackupFacts): BackupPlan {
     cipherPass: facts.cipherPass,
     databases: facts.databases.toSorted(byName),
     annotations: facts.annotations,
-    files,
+    files: facts.listing.files.map(draftFile).toSorted(byName),
     links: facts.listing.links.toSorted(byName),
     paths: facts.listing.paths.toSorted(byName),
-  }
-  const diskPaths = new Map(facts.listing.files.map(({ name, diskPath }) => [name, diskPath]))
-  const largestFirst = files.toSorted((left, right) => right.sizeBytes - left.sizeBytes)
-  function* jobs(): Generator<CopyJob, void, undefined> {
-    for (const file of largestFirst) {
-      yield jobOf(facts, draft, { file, diskPath: diskPaths.get(file.name) ?? '' })
-    }
-  }
-  return {
-    draft,
-    jobs: jobs(),
-    totalBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    pageSizeBytes: facts.control.blockSizeBytes,
   }
 }
 
@@ -124,7 +158,7 @@ function draftFile(file: ClusterListing['files'][number]): ManifestFile {
 function jobOf(
   facts: BackupFacts,
   draft: Manifest,
-  { file, diskPath }: { readonly file: ManifestFile; readonly diskPath: string },
+  { file, diskPath, before, treatment }: PlannedFile,
 ): CopyJob {
   const checked = facts.options.checksumPage && pageCheckable(file.name)
   const blocksPerSegment = GIB / facts.control.blockSizeBytes
@@ -135,13 +169,16 @@ function jobOf(
     sizeBytes: file.sizeBytes,
     extent: onlyFromPrimary(file.name) ? 'to-end' : 'exact',
     kind: file.name === CONTROL_NAME ? 'control' : 'file',
+    prior:
+      treatment === 'copy' || before?.checksum === undefined
+        ? undefined
+        : { checksum: before.checksum, find: treatment },
     firstBlock: checked ? segmentNumberOf(file.name) * blocksPerSegment : undefined,
   }
 }
 
-/** A file's manifest entry after its copy; undefined when it was gone. */
-export function copiedFile(draft: ManifestFile, result: CopyResult): ManifestFile | undefined {
-  if (result.outcome === 'gone') return undefined
+/** A file's manifest entry after its copy. */
+export function copiedFile(draft: ManifestFile, result: Copied): ManifestFile {
   const { pages } = result
   return {
     ...draft,

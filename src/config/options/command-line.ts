@@ -294,7 +294,7 @@ export const COMMAND_LINE_OPTIONS = {
     section: 'command-line',
     commands: ['backup', 'info', 'restore'],
     byCommand: {
-      backup: { default: 'incr', allowed: ['full', 'diff', 'incr'], supported: ['full'] },
+      backup: { default: 'incr', allowed: ['full', 'diff', 'incr'] },
       info: { allowed: ['full', 'diff', 'incr'] },
       restore: {
         default: 'default',

@@ -95,7 +95,6 @@ export const GENERAL_OPTIONS = {
     summary: 'Compare by checksum and copy only what differs.',
     commands: ['backup', 'restore'],
     default: 'n',
-    byCommand: { backup: { supported: ['n'] } },
   },
   'io-timeout': {
     kind: 'time',
