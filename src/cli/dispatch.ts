@@ -4,6 +4,7 @@ import type { Command } from '../command/command.ts'
 import type { CommandName } from '../config/command-table.ts'
 
 const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
+  annotate: async () => (await import('../command/annotate.ts')).annotate,
   'archive-get': async () => (await import('../command/archive-get.ts')).archiveGet,
   'archive-push': async () => (await import('../command/archive-push.ts')).archivePush,
   backup: async () => (await import('../command/backup/backup.ts')).backup,
@@ -11,6 +12,10 @@ const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
   info: async () => (await import('../command/info/info.ts')).info,
   restore: async () => (await import('../command/restore/restore.ts')).restore,
   'stanza-create': async () => (await import('../command/stanza-create.ts')).stanzaCreate,
+  'stanza-delete': async () => (await import('../command/stanza-delete.ts')).stanzaDelete,
+  'stanza-upgrade': async () => (await import('../command/stanza-upgrade.ts')).stanzaUpgrade,
+  start: async () => (await import('../command/start.ts')).start,
+  stop: async () => (await import('../command/stop.ts')).stop,
 }
 
 export async function implementationOf(name: CommandName): Promise<Command> {

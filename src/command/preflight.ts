@@ -60,6 +60,16 @@ export async function openPrimary(context: Context, command: string): Promise<Pr
   }
 }
 
+/** pg_control of the server that answers, or with --no-online of the files in pg1-path. */
+export async function identifyCluster(context: Context, command: string): Promise<ControlFile> {
+  if (!context.config.flag('online')) {
+    const { control } = await readControlFile(context.config.text('pg-path', 1), context.clock)
+    return control
+  }
+  await using primary = await openPrimary(context, command)
+  return primary.control
+}
+
 /** The paths are compared as text, as pgBackRest does: a link to the data directory is not the data directory. */
 function assertSameCluster(connection: PgConnection, control: ControlFile, path: string): void {
   if (connection.version === control.version && connection.dataDirectory === path) return

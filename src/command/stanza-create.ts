@@ -10,7 +10,6 @@ import {
 } from '../format/repo-path.ts'
 import { generatePassphrase } from '../pipe/cipher.ts'
 import type { ControlFile } from '../postgres/control-file.ts'
-import { readControlFile } from '../postgres/read-control-file.ts'
 import { assertNotStopped } from '../repo/stop-file.ts'
 import {
   loadArchiveInfo,
@@ -21,7 +20,7 @@ import {
   saveBackupInfo,
 } from '../repo/repo.ts'
 import { type Context, stanzaOf } from './command.ts'
-import { matchInfoFiles, openPrimary } from './preflight.ts'
+import { identifyCluster, matchInfoFiles } from './preflight.ts'
 import { lockStanza } from './stanza-lock.ts'
 
 /** The history id of a stanza's first cluster. */
@@ -37,7 +36,7 @@ export async function stanzaCreate(context: Context): Promise<number> {
     ['archive', 'backup', 'restore'],
     repos.map(({ key }) => key),
   )
-  const control = await identifyCluster(context)
+  const control = await identifyCluster(context, 'stanza-create')
   const outcomes: { readonly repo: number; readonly outcome: Outcome }[] = []
   for (const repo of repos) {
     log.info(`stanza-create for stanza '${stanza}' on repo${repo.key}`)
@@ -54,16 +53,6 @@ export async function stanzaCreate(context: Context): Promise<number> {
   if (config.text('output') === 'json')
     context.print(`${JSON.stringify({ stanza, repos: outcomes })}\n`)
   return 0
-}
-
-/** pg_control of the server that answers, or with --no-online of the files in pg1-path. */
-async function identifyCluster(context: Context): Promise<ControlFile> {
-  if (!context.config.flag('online')) {
-    const { control } = await readControlFile(context.config.text('pg-path', 1), context.clock)
-    return control
-  }
-  await using primary = await openPrimary(context, 'stanza-create')
-  return primary.control
 }
 
 type Outcome = 'created' | 'valid' | 'repaired'

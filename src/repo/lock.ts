@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process'
 import { constants, ftruncateSync, writeSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AppError, asAppError, type ErrorKind, errnoOf } from '../base/error.ts'
 
@@ -52,6 +52,37 @@ export function lockFile({
   repoKey,
 }: Pick<LockOptions, 'lockPath' | 'stanza' | 'type' | 'repoKey'>): string {
   return join(lockPath, `${stanza}-${type}${repoKey === undefined ? '' : `-${repoKey}`}.lock`)
+}
+
+/** A lock file that is there, held or not. */
+export interface LockFile extends Pick<LockOptions, 'stanza' | 'type' | 'repoKey'> {
+  readonly path: string
+}
+
+/** The lock files of one stanza, or of every one. */
+export async function listLockFiles(
+  lockPath: string,
+  stanza: string | undefined,
+): Promise<readonly LockFile[]> {
+  const files: LockFile[] = []
+  for (const name of await namesIn(lockPath)) {
+    const [, owner = '', type, repoKey] =
+      /^(.+)-(archive|backup|restore)(?:-(\d+))?\.lock$/.exec(name) ?? []
+    if (type !== 'archive' && type !== 'backup' && type !== 'restore') continue
+    if (stanza !== undefined && owner !== stanza) continue
+    const key = repoKey === undefined ? undefined : Number(repoKey)
+    files.push({ path: join(lockPath, name), stanza: owner, type, repoKey: key })
+  }
+  return files
+}
+
+async function namesIn(lockPath: string): Promise<readonly string[]> {
+  try {
+    return await readdir(lockPath)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw lockError('path-open', `unable to list lock path '${lockPath}'`, error)
+  }
 }
 
 /** Takes the lock or throws `lock-acquire` at once; there is no waiting. */

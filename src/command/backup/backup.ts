@@ -14,6 +14,7 @@ import type { StanzaLock } from '../../repo/lock.ts'
 import { assertNotStopped } from '../../repo/stop-file.ts'
 import { listBackupLabels, reconstruct } from '../../repo/reconstruct.ts'
 import { loadBackupInfo, loadManifest, openRepos, type Repo } from '../../repo/repo.ts'
+import { annotationsOf } from '../annotations.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { matchStanza, openPrimary, type Primary } from '../preflight.ts'
 import { lockStanza } from '../stanza-lock.ts'
@@ -158,7 +159,7 @@ async function plannedBackup(
     listing,
     databases,
     options: backupOptions(context, control, basis),
-    annotations: config.map('annotation'),
+    annotations: annotationsOf(config),
     cipherPass: prior === undefined ? newCipherPass(repo) : prior.cipherPass,
     startS: running.startS,
     copyStartS: Math.floor(nowMs / SECOND_MS) + 1,

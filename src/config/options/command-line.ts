@@ -122,6 +122,7 @@ export const COMMAND_LINE_OPTIONS = {
       'repo-ls',
       'restore',
       'stanza-create',
+      'stanza-upgrade',
       'verify',
       'version',
     ],

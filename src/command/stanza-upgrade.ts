@@ -1,0 +1,104 @@
+/** stanza-upgrade: after a major upgrade, gives the new cluster a row of its own in the history of the stanza. */
+import { isErrorKind } from '../base/error.ts'
+import { type ArchiveInfo, currentArchive } from '../format/archive-info.ts'
+import { type BackupInfo, currentBackupHistory } from '../format/backup-info.ts'
+import { archiveInfoKey, backupInfoKey, copyKeyOf } from '../format/repo-path.ts'
+import { collect } from '../pipe/pipe.ts'
+import type { ControlFile } from '../postgres/control-file.ts'
+import {
+  loadArchiveInfo,
+  loadBackupInfo,
+  openRepos,
+  type Repo,
+  saveArchiveInfo,
+  saveBackupInfo,
+} from '../repo/repo.ts'
+import { assertNotStopped } from '../repo/stop-file.ts'
+import { type Context, stanzaOf } from './command.ts'
+import { type ClusterIdentity, identifyCluster, matchInfoFiles } from './preflight.ts'
+import { lockStanza } from './stanza-lock.ts'
+
+export async function stanzaUpgrade(context: Context): Promise<number> {
+  const { config, log } = context
+  const stanza = stanzaOf(context)
+  assertNotStopped(config.text('lock-path'), stanza)
+  const repos = openRepos(config, context.openStorage)
+  await using _lock = await lockStanza(
+    context,
+    ['archive', 'backup', 'restore'],
+    repos.map(({ key }) => key),
+  )
+  const control = await identifyCluster(context, 'stanza-upgrade')
+  const outcomes: { readonly repo: number; readonly outcome: Outcome }[] = []
+  for (const repo of repos) {
+    log.info(`stanza-upgrade for stanza '${stanza}' on repo${repo.key}`)
+    const outcome = await upgradeIn(repo, stanza, control)
+    if (outcome === 'up-to-date') {
+      log.info(`stanza '${stanza}' on repo${repo.key} is already up to date`)
+    }
+    outcomes.push({ repo: repo.key, outcome })
+  }
+  if (config.text('output') === 'json')
+    context.print(`${JSON.stringify({ stanza, repos: outcomes })}\n`)
+  return 0
+}
+
+type Outcome = 'upgraded' | 'up-to-date'
+
+/**
+ * Each file is upgraded by what it says itself, so that a run that was cut off between the two is finished by the next.
+ * Nothing is written unless they will agree.
+ */
+async function upgradeIn(repo: Repo, stanza: string, control: ControlFile): Promise<Outcome> {
+  const archive = await loadArchiveInfo(repo, stanza)
+  const backup = await loadBackupInfo(repo, stanza)
+  const newArchive = withClusterInArchive(archive, control)
+  const newBackup = withClusterInBackup(backup, control)
+  matchInfoFiles(newArchive, newBackup, control)
+  if (newArchive !== archive || !(await isPairEqual(repo, archiveInfoKey(stanza)))) {
+    await saveArchiveInfo(repo, stanza, newArchive)
+  }
+  if (newBackup !== backup || !(await isPairEqual(repo, backupInfoKey(stanza)))) {
+    await saveBackupInfo(repo, stanza, newBackup)
+  }
+  return newArchive === archive && newBackup === backup ? 'up-to-date' : 'upgraded'
+}
+
+/** `info` itself when its current row is this cluster's. */
+function withClusterInArchive(info: ArchiveInfo, control: ControlFile): ArchiveInfo {
+  if (isSameCluster(currentArchive(info), control)) return info
+  const { systemId, version } = control
+  const id = info.currentId + 1
+  return { ...info, currentId: id, history: [...info.history, { id, systemId, version }] }
+}
+
+/** `info` itself when its current row is this cluster's. */
+function withClusterInBackup(info: BackupInfo, control: ControlFile): BackupInfo {
+  if (isSameCluster(currentBackupHistory(info), control)) return info
+  const { systemId, version, controlVersion, catalogVersion } = control
+  const id = info.currentId + 1
+  const row = { id, systemId, version, controlVersion, catalogVersion }
+  return { ...info, currentId: id, history: [...info.history, row] }
+}
+
+function isSameCluster(row: ClusterIdentity, control: ClusterIdentity): boolean {
+  return row.version === control.version && row.systemId === control.systemId
+}
+
+/** An info file is a few KiB, and one of a thousand backups one MiB. */
+const COMPARED_BYTES_MAX = 64 * 1024 * 1024
+
+/** False when one of them is missing, or was left behind by a run that was cut off. */
+async function isPairEqual(repo: Repo, key: string): Promise<boolean> {
+  const [main, copy] = [await bytesIfAny(repo, key), await bytesIfAny(repo, copyKeyOf(key))]
+  return main !== undefined && copy !== undefined && main.equals(copy)
+}
+
+async function bytesIfAny(repo: Repo, key: string): Promise<Buffer | undefined> {
+  try {
+    return await collect(repo.storage.get(key), COMPARED_BYTES_MAX)
+  } catch (error) {
+    if (isErrorKind(error, 'file-missing')) return undefined
+    throw error
+  }
+}
