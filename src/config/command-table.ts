@@ -113,10 +113,21 @@ export const COMMANDS = {
   },
   expire: {
     summary: 'remove backups and WAL past their retention',
-    description: ['Removes backups that retention no longer keeps, and the WAL only they needed.'],
-    examples: [{ text: 'Apply the retention options', command: 'pgsurety --stanza=main expire' }],
+    description: [
+      'Removes backups that the retention options no longer keep, and the WAL that only they needed.',
+      'What a backup that stays needs is never removed. Nothing is removed while something in the repository cannot be read, or when time-based retention meets a clock that seems to have jumped.',
+      'With --explain it prints for every backup and every range of WAL who keeps it, or why it goes, and removes nothing.',
+    ],
+    examples: [
+      { text: 'Apply the retention options', command: 'pgsurety --stanza=main expire' },
+      { text: 'See what would go, and why', command: 'pgsurety --stanza=main expire --explain' },
+      {
+        text: 'Remove one backup, and those that build on it',
+        command: 'pgsurety --stanza=main --set=20260102-030405F expire',
+      },
+    ],
     parameters: [],
-    support: 'not-yet',
+    support: 'works',
   },
   help: {
     summary: 'show help',

@@ -254,7 +254,7 @@ test('what does not work yet is refused by name, also from files, unless it has 
     () => load('--stanza=m --pg1-path=/p --pg2-path=/q check'),
     /option 'pg2-path' is not yet supported/,
   )
-  assert.throws(() => load('expire --stanza=main'), /command 'expire' is not yet supported/)
+  assert.throws(() => load('server'), /command 'server' is not yet supported/)
   assert.throws(
     () => load('info --repo1-type=cifs'),
     /value 'cifs' of option 'repo1-type' is not yet supported/,

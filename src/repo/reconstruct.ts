@@ -15,6 +15,10 @@ export interface Reconstructed {
   readonly info: BackupInfo
   /** One line per entry added, removed or skipped; empty when backup.info was right. */
   readonly warnings: readonly string[]
+  /** Labels with a `backup.manifest` that could not be added: foreign, without their prior, or unreadable. */
+  readonly refused: readonly string[]
+  /** Those of them whose manifest cannot be read: what they need is unknown. */
+  readonly unreadable: readonly string[]
 }
 
 /** Labels of every backup directory of the stanza, finished or not, ascending. */
@@ -35,13 +39,17 @@ export async function reconstruct(
     if ((await repo.storage.stat(manifestKey(stanza, label))) !== undefined) finished.push(label)
   }
   const warnings: string[] = []
+  const refused: string[] = []
+  const unreadable: string[] = []
   const kept = keepExisting(info.backups, new Set(finished), warnings)
   const listed = new Set(kept.map(({ label }) => label))
   for (const label of finished) {
     if (listed.has(label)) continue
     const found = await examine(repo, stanza, { label, info, listed })
-    if (typeof found === 'string') {
-      warnings.push(`invalid backup '${label}' cannot be added to current backups: ${found}`)
+    if ('why' in found) {
+      warnings.push(`invalid backup '${label}' cannot be added to current backups: ${found.why}`)
+      refused.push(label)
+      if (found.manifest === 'unreadable') unreadable.push(label)
     } else {
       kept.push(found)
       listed.add(label)
@@ -49,7 +57,7 @@ export async function reconstruct(
     }
   }
   const backups = kept.toSorted((left, right) => compareBytes(left.label, right.label))
-  return { info: { ...info, backups }, warnings }
+  return { info: { ...info, backups }, warnings, refused, unreadable }
 }
 
 interface Unlisted {
@@ -58,19 +66,25 @@ interface Unlisted {
   readonly listed: ReadonlySet<string>
 }
 
+interface Refusal {
+  readonly why: string
+  readonly manifest: 'readable' | 'unreadable'
+}
+
 /** The entry of a finished backup that backup.info lacks, or why it cannot have one. Unreachable is an error, not a why. */
 async function examine(
   repo: Repo,
   stanza: string,
   { label, info, listed }: Unlisted,
-): Promise<BackupEntry | string> {
+): Promise<BackupEntry | Refusal> {
   try {
     const manifest = await loadManifest(repo, stanza, label, info.cipherPass)
     const entry = entryOfManifest(manifest)
-    return whyForeign(entry, manifest.db, info, listed) ?? entry
+    const why = whyForeign(entry, manifest.db, info, listed)
+    return why === undefined ? entry : { why, manifest: 'readable' }
   } catch (error) {
     if (isErrorKind(error, 'format', 'checksum', 'crypto', 'json-format')) {
-      return `its manifest cannot be read: ${error.message}`
+      return { why: `its manifest cannot be read: ${error.message}`, manifest: 'unreadable' }
     }
     throw error
   }

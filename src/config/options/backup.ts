@@ -23,11 +23,14 @@ export const BACKUP_OPTIONS = {
   },
   'checksum-page-error': {
     kind: 'boolean',
-    summary: 'Fail when a page checksum is wrong.',
+    summary: 'Fail when a page checksum is wrong; expire: when the oldest backup left has one.',
     commands: ['backup', 'expire', 'restore'],
     default: 'n',
-    support: 'not-yet',
-    byCommand: { restore: { default: 'y' }, expire: { default: 'y' } },
+    byCommand: {
+      backup: { supported: ['n'] },
+      restore: { default: 'y', supported: ['y'] },
+      expire: { default: 'y' },
+    },
   },
   exclude: {
     kind: 'list',

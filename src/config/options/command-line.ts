@@ -4,10 +4,9 @@ import type { OptionRow } from '../option-row.ts'
 export const COMMAND_LINE_OPTIONS = {
   'archive-expire-before': {
     kind: 'string',
-    summary: 'Expire WAL before this segment, nothing else.',
+    summary: 'Let no WAL from this segment on expire, whatever the retention.',
     section: 'command-line',
     commands: ['expire'],
-    support: 'not-yet',
   },
   config: {
     kind: 'string',
@@ -42,7 +41,6 @@ export const COMMAND_LINE_OPTIONS = {
     section: 'command-line',
     commands: ['expire'],
     default: 'n',
-    support: 'not-yet',
   },
   'exec-id': {
     kind: 'string',
@@ -50,6 +48,14 @@ export const COMMAND_LINE_OPTIONS = {
     section: 'command-line',
     commands: ALL_COMMANDS,
     internal: true,
+  },
+  explain: {
+    kind: 'boolean',
+    summary: 'Print who keeps each backup and each range of WAL, or why it goes, and stop.',
+    section: 'command-line',
+    commands: ['expire'],
+    default: 'n',
+    origin: 'pgsurety',
   },
   filter: {
     kind: 'string',
@@ -98,7 +104,6 @@ export const COMMAND_LINE_OPTIONS = {
     section: 'command-line',
     commands: ['expire'],
     default: 'n',
-    support: 'not-yet',
     byCommand: { expire: { depends: { option: 'stanza' } } },
   },
   online: {
@@ -117,6 +122,7 @@ export const COMMAND_LINE_OPTIONS = {
     commands: [
       'backup',
       'check',
+      'expire',
       'info',
       'manifest',
       'repo-ls',
@@ -129,6 +135,7 @@ export const COMMAND_LINE_OPTIONS = {
     default: 'text',
     allowed: ['text', 'json'],
     byCommand: {
+      expire: { depends: { option: 'explain', values: ['y'], otherwise: 'text' } },
       verify: { default: 'none', allowed: ['none', 'text'] },
       version: { default: 'text', allowed: ['text', 'num'] },
     },

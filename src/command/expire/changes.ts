@@ -1,0 +1,46 @@
+/** The only ways in which expire changes a repository; a dry run does none of them. */
+import type { BackupInfo } from '../../format/backup-info.ts'
+import { latestKey } from '../../format/repo-path.ts'
+import { loadArchiveInfo, type Repo, saveArchiveInfo, saveBackupInfo } from '../../repo/repo.ts'
+
+export interface Changes {
+  saveBackupInfo(info: BackupInfo): Promise<void>
+  /** Writes archive.info as it is: object stores expire what is not written to (pgBackRest 2.60). */
+  refreshArchiveInfo(): Promise<void>
+  /** Points the link that people read to the newest backup. */
+  linkLatest(label: string): Promise<void>
+  /** Removes one object. */
+  remove(key: string): Promise<void>
+  /** Removes everything below a prefix. */
+  removeAll(prefix: string): Promise<void>
+}
+
+export function realChanges(repo: Repo, stanza: string): Changes {
+  return {
+    saveBackupInfo: async (info) => {
+      await saveBackupInfo(repo, stanza, info)
+    },
+    refreshArchiveInfo: async () => {
+      await saveArchiveInfo(repo, stanza, await loadArchiveInfo(repo, stanza))
+    },
+    linkLatest: async (label) => {
+      await repo.storage.link(latestKey(stanza), label)
+    },
+    remove: async (key) => {
+      await repo.storage.remove(key)
+    },
+    removeAll: async (prefix) => {
+      await repo.storage.removeAll(prefix)
+    },
+  }
+}
+
+const nothing = async (): Promise<void> => {}
+
+export const noChanges: Changes = {
+  saveBackupInfo: nothing,
+  refreshArchiveInfo: nothing,
+  linkLatest: nothing,
+  remove: nothing,
+  removeAll: nothing,
+}
