@@ -4,16 +4,16 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setPriority } from 'node:os'
-import { AppError, asAppError } from '../base/error.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
+import { AppError, asAppError } from '../base/error.ts'
 import { type Log, openLog } from '../base/log.ts'
 import type { Context } from '../command/command.ts'
 import { type Config, loadConfig } from '../config/config.ts'
 import { renderArgument } from '../config/written-options.ts'
 import { openConfiguredStorage } from '../repo/repo.ts'
 import { implementationOf } from './dispatch.ts'
-import { openProgress } from './progress.ts'
 import { logSinks } from './log-sinks.ts'
+import { openProgress } from './progress.ts'
 import { VERSION } from './version.ts'
 
 export interface Program {

@@ -6,15 +6,8 @@ import { AppError, errnoOf } from '../base/error.ts'
 import { MIB } from '../base/units.ts'
 import { compressor } from '../pipe/compress.ts'
 import type { CompressType } from '../pipe/compress-type.ts'
-import {
-  ahead,
-  type ByteSource,
-  collect,
-  type Filter,
-  measure,
-  single,
-  through,
-} from '../pipe/pipe.ts'
+import { ahead, type ByteSource, collect, type Filter, measure, through } from '../pipe/pipe.ts'
+import { PIECES_LEVEL_MAX, zstPieces } from '../pipe/zst-pieces.ts'
 import { WAL_HEADER_BYTES } from '../postgres/wal-header.ts'
 
 /** Segments up to this size are read once and held; larger ones are read twice. The largest PostgreSQL allows is 1 GiB. */
@@ -48,20 +41,48 @@ export async function readSegment(file: WalFile, packing: Packing): Promise<WalS
   await handle.read(header, 0, header.length, 0)
   await handle.close()
   if (size > HELD_BYTES_MAX) return await largeSegment(file, packing)
-  const content = measure()
-  const read = ahead(through(readWal(file), content))
-  const packed = collect(through(read, ...filtersOf(packing)), 2 * HELD_BYTES_MAX)
+  const held = hold(file, packing)
   // Whoever needs the result sees the error; when nobody does, another one has been thrown.
-  packed.catch(() => undefined)
-  const digest = packed.then(() => content.sha1())
-  digest.catch(() => undefined)
+  held.catch(() => undefined)
   return {
     header,
-    sha1: async () => await digest,
+    sha1: async () => (await held).sha1,
     packed: async function* () {
-      yield* single(await packed)
+      for (const chunk of (await held).packed) yield chunk
     },
   }
+}
+
+interface Held {
+  readonly sha1: string
+  readonly packed: readonly Buffer[]
+}
+
+/** Hashes while native code compresses. */
+async function hold(file: WalFile, packing: Packing): Promise<Held> {
+  if (packing.type === 'zst' && packing.level <= PIECES_LEVEL_MAX) {
+    return await holdPieces(file, packing.level)
+  }
+  const content = measure()
+  const read = ahead(through(readWal(file), content))
+  const packed = await collect(through(read, ...filtersOf(packing)), 2 * HELD_BYTES_MAX)
+  return { sha1: content.sha1(), packed: [packed] }
+}
+
+async function holdPieces(file: WalFile, level: number): Promise<Held> {
+  const hash = createHash('sha1')
+  await using handle = await openWal(file)
+  const packed = await zstPieces(level, (into) => {
+    let gotBytes = 0
+    while (gotBytes < into.length) {
+      const bytesRead = readSync(handle.fd, into, gotBytes, into.length - gotBytes, null)
+      if (bytesRead === 0) break
+      gotBytes += bytesRead
+    }
+    hash.update(into.subarray(0, gotBytes))
+    return gotBytes
+  })
+  return { sha1: hash.digest('hex'), packed }
 }
 
 async function largeSegment(file: WalFile, packing: Packing): Promise<WalSegment> {

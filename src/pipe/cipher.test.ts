@@ -7,7 +7,7 @@ import { Secret } from '../base/secret.ts'
 import { MIB } from '../base/units.ts'
 import { decryptor, encryptor, generatePassphrase } from './cipher.ts'
 import type { Container } from './compress.ts'
-import { collect, through, type Filter } from './pipe.ts'
+import { collect, type Filter, through } from './pipe.ts'
 
 const pass = new Secret('a passphrase with spaces and ümläuts')
 

@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { isErrorKind } from '../base/error.ts'
 import { MIB } from '../base/units.ts'
+import { type Container, compressor, decompressor } from './compress.ts'
 import { COMPRESS_LEVELS, COMPRESS_TYPES, type CompressType } from './compress-type.ts'
-import { compressor, decompressor, type Container } from './compress.ts'
-import { collect, through, type Filter } from './pipe.ts'
+import { collect, type Filter, through } from './pipe.ts'
 
 /** Runs of few different bytes, of the lengths that codecs treat differently, and noise. */
 const content = fc

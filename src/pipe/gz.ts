@@ -6,15 +6,15 @@ import { AppError } from '../base/error.ts'
 import {
   compressChunkBytes,
   corrupt,
-  decompressAtOnce,
   DECOMPRESS_STREAM,
+  decompressAtOnce,
   decompressChunkBytes,
   driveStream,
   HELD_COMPRESS_BYTES_MAX,
   HELD_DECOMPRESS_BYTES_MAX,
   ONE_SHOT_OUTPUT_BYTES_MAX,
-  startHeld,
   STREAM_CHUNK_BYTES,
+  startHeld,
 } from './native-stream.ts'
 import type { Filter } from './pipe.ts'
 

@@ -28,12 +28,15 @@ export const DECOMPRESS_STREAM = {
   readableHighWaterMark: 2 * MIB,
 } as const
 
-/** Headers, and what incompressible input grows by: Node takes another buffer should it be more. */
+/** Headers, and what small incompressible input grows by. */
 const OVERHEAD_BYTES = 1 * KIB
 
-/** First buffer of a synchronous compression. */
+/**
+ * First buffer of a compression that gets all input at once. No smaller than zstd's own bound (a 256th more): libzstd 1.5.7
+ * then compresses from buffer to buffer, else by way of two copies in fresh memory.
+ */
 export function compressChunkBytes(inputBytes: number): number {
-  return inputBytes + OVERHEAD_BYTES
+  return inputBytes + Math.ceil(inputBytes / 256) + OVERHEAD_BYTES
 }
 
 /** Buffers of a synchronous decompression: small for small files, few for big ones. */

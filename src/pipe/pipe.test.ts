@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ahead, collect, measure, single, through, type ByteSource, type Filter } from './pipe.ts'
+import { ahead, type ByteSource, collect, type Filter, measure, single, through } from './pipe.ts'
 
 interface Recorder extends Filter {
   readonly calls: readonly string[]

@@ -3,16 +3,16 @@ import * as zlib from 'node:zlib'
 import {
   compressChunkBytes,
   corrupt,
-  decompressAtOnce,
   DECOMPRESS_STREAM,
+  decompressAtOnce,
   decompressChunkBytes,
   driveStream,
   HELD_COMPRESS_BYTES_MAX,
   HELD_DECOMPRESS_BYTES_MAX,
   ONE_SHOT_OUTPUT_BYTES_MAX,
-  startHeld,
   STREAM_CHUNK_BYTES,
   type StreamFilter,
+  startHeld,
 } from './native-stream.ts'
 import type { Filter } from './pipe.ts'
 import { type ZstFrame, zstFrame } from './zst-frame.ts'

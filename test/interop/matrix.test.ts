@@ -123,17 +123,18 @@ async function assertInfoAlike(
   for (const { label } of backups) assert(ours.includes(`"label":"${label}"`), ours)
 }
 
-/** Both tools give back the segment that the writer pushed during its backup: the bytes that its name promises. */
+/** All tools give back the segment that the writer pushed during its backup: the bytes that its name promises. */
 async function assertWalAlike(
   repository: SharedRepository,
   { writer, label }: Backup,
+  tools: readonly Tool[],
 ): Promise<void> {
   const told = await repository.run('2.60', ['info', `--set=${label}`])
   const segment = /wal start\/stop: (\w{24})/.exec(told)?.[1] ?? ''
   const stored = await readdir(join(repository.path, 'archive/demo'), { recursive: true })
   const name = stored.find((path) => path.includes(`/${segment}-`)) ?? ''
   const promised = /-([0-9a-f]{40})/.exec(name)?.[1]
-  for (const tool of ['pgsurety', '2.60'] as const) {
+  for (const tool of tools) {
     const path = join(repository.folder, `segment-by-${tool}`)
     await repository.run(tool, ['archive-get', segment, path])
     const found = createHash('sha1')
@@ -166,7 +167,7 @@ async function shareRepository(shared: SharedCluster, combination: Combination):
   if (version === '15') await repository.run('2.45', ['info'])
   if (cipher !== 'none') await assertSealed(repository)
   for (const backup of backups) {
-    await assertWalAlike(repository, backup)
+    await assertWalAlike(repository, backup, writersFor(version))
     const restorers = restorersFor(version, backup.writer)
     assert.deepEqual(await restoreDifferences(repository, backup.label, restorers), [])
   }

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MIB } from '../base/units.ts'
+import { collect, single, through } from './pipe.ts'
+import { zstDecompressor } from './zst.ts'
+import { zstFrame } from './zst-frame.ts'
+import { zstPieces } from './zst-pieces.ts'
+
+const PIECE_BYTES = 2 * MIB
+
+/** Repeats itself, but not within a few bytes. */
+function contentOf(sizeBytes: number): Buffer {
+  const content = Buffer.alloc(sizeBytes)
+  for (let at = 0; at < sizeBytes; at += 1) content[at] = (at * at) >>> 7
+  return content
+}
+
+function readerOf(content: Buffer): (into: Buffer) => number {
+  let at = 0
+  return (into) => {
+    const gotBytes = content.copy(into, 0, at)
+    at += gotBytes
+    return gotBytes
+  }
+}
+
+function frameCount(packed: Buffer): number {
+  let count = 0
+  for (let rest = packed; rest.length > 0; count += 1) {
+    const frame = zstFrame()
+    rest = rest.subarray(frame.take(rest))
+    assert(frame.isComplete())
+  }
+  return count
+}
+
+for (const [sizeBytes, frames] of [
+  [0, 1],
+  [1, 1],
+  [PIECE_BYTES - 1, 1],
+  [PIECE_BYTES, 1],
+  [PIECE_BYTES + 1, 2],
+  [16 * MIB, 8],
+] as const) {
+  test(`${sizeBytes} bytes become ${frames} frame(s), which hold them`, async () => {
+    const content = contentOf(sizeBytes)
+    const packed = Buffer.concat(await zstPieces(3, readerOf(content)))
+    assert.equal(frameCount(packed), frames)
+    const read = await collect(through(single(packed), zstDecompressor()), sizeBytes)
+    assert(read.equals(content))
+  })
+}
+
+test('bytes that do not compress come back too', async () => {
+  const { randomFillSync } = await import('node:crypto')
+  const content = randomFillSync(Buffer.alloc(5 * MIB))
+  const packed = Buffer.concat(await zstPieces(1, readerOf(content)))
+  const read = await collect(through(single(packed), zstDecompressor()), content.length)
+  assert(read.equals(content))
+})
+
+test('what the reader throws is thrown, at any piece', async () => {
+  for (const failing of [0, 1, 3]) {
+    let pieces = 0
+    const read = (into: Buffer): number => {
+      if (pieces === failing) throw new Error('the disk is gone')
+      pieces += 1
+      return into.length
+    }
+    await assert.rejects(zstPieces(3, read), /the disk is gone/)
+  }
+})
