@@ -6,7 +6,6 @@ import { AppError } from '../base/error.ts'
 import {
   compressChunkBytes,
   corrupt,
-  DECOMPRESS_STREAM,
   decompressAtOnce,
   decompressChunkBytes,
   driveStream,
@@ -43,8 +42,8 @@ export function gzDecompressor(format: GzFormat): Filter {
     open: () => {
       return readStream(
         format === 'gzip'
-          ? zlib.createGunzip(DECOMPRESS_STREAM)
-          : zlib.createInflate(DECOMPRESS_STREAM),
+          ? zlib.createGunzip({ chunkSize: STREAM_CHUNK_BYTES })
+          : zlib.createInflate({ chunkSize: STREAM_CHUNK_BYTES }),
       )
     },
   })

@@ -3,7 +3,6 @@ import * as zlib from 'node:zlib'
 import {
   compressChunkBytes,
   corrupt,
-  DECOMPRESS_STREAM,
   decompressAtOnce,
   decompressChunkBytes,
   driveStream,
@@ -71,7 +70,7 @@ interface OpenFrame {
 function openFrame(): OpenFrame {
   return {
     frame: zstFrame(),
-    stream: driveStream(zlib.createZstdDecompress(DECOMPRESS_STREAM), 'zst'),
+    stream: driveStream(zlib.createZstdDecompress({ chunkSize: STREAM_CHUNK_BYTES }), 'zst'),
   }
 }
 
