@@ -8,7 +8,7 @@ import { loadArchiveInfo, loadBackupInfo, openRepos, type Repo } from '../repo/r
 import { diagnoseArchiving } from './archiver.ts'
 import { archivePlace, awaitSegments } from './backup/wal.ts'
 import { type Context, stanzaOf } from './command.ts'
-import { matchInfoFiles, openPrimary, type Primary } from './preflight.ts'
+import { matchInfoFiles, openPrimary, type Server } from './preflight.ts'
 
 /** One repository that holds the segment. */
 interface Proof {
@@ -44,7 +44,7 @@ export async function check(context: Context): Promise<number> {
 }
 
 interface Waiting {
-  readonly primary: Primary
+  readonly primary: Server
   readonly repo: Repo
   readonly segment: SegmentName
 }

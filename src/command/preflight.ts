@@ -1,5 +1,5 @@
 /** What must be true of the server before a command relies on it, and of a stanza before a command writes to it. */
-import { AppError, type ErrorKind } from '../base/error.ts'
+import { AppError, asAppError, type ErrorKind } from '../base/error.ts'
 import { type ArchiveInfo, currentArchive } from '../format/archive-info.ts'
 import { type BackupInfo, currentBackupHistory } from '../format/backup-info.ts'
 import { connect, type PgConnection } from '../postgres/connection.ts'
@@ -7,10 +7,20 @@ import type { ControlFile } from '../postgres/control-file.ts'
 import { readControlFile } from '../postgres/read-control-file.ts'
 import { type Context, stanzaOf } from './command.ts'
 
-/** A session with the cluster's primary, and that cluster's pg_control. Disposing closes the session. */
-export interface Primary extends AsyncDisposable {
+/** A session with one configured server, and the pg_control of its data directory. Disposing closes the session. */
+export interface Server extends AsyncDisposable {
+  /** The N of `pgN-…`. */
+  readonly index: number
+  /** pgN-path. */
+  readonly dataDir: string
   readonly connection: PgConnection
   readonly control: ControlFile
+}
+
+/** The cluster's primary, and one that follows it when that was asked for and there is one. */
+export interface Servers extends AsyncDisposable {
+  readonly primary: Server
+  readonly standby: Server | undefined
 }
 
 /** The part of pg_control, and of a history row, that says which cluster it is. */
@@ -19,39 +29,108 @@ export interface ClusterIdentity {
   readonly systemId: bigint
 }
 
+/** The primary alone: see `openServers`. */
+export async function openPrimary(context: Context, command: string): Promise<Server> {
+  const servers = await openServers(context, command, 'n')
+  return {
+    ...servers.primary,
+    [Symbol.asyncDispose]: async () => {
+      await servers[Symbol.asyncDispose]()
+    },
+  }
+}
+
 /**
- * Connects to the server of the pg1 options; `command` is shown in `pg_stat_activity`.
+ * Connects to every configured server and finds the primary; `command` is shown in `pg_stat_activity`. `standby` is the
+ * value of backup-standby: the first standby found is kept unless it is `n`, and must be there when it is `y`.
  *
- * Throws `db-connect` when it does not answer or is a standby, `db-mismatch` when it is not the server of pg1-path, and,
- * when archive-check is on, `archive-disabled`, `feature-not-supported` or `archive-command-invalid`.
+ * Throws `db-connect` when there is not exactly one primary, `db-mismatch` when a server is not the one of its path or the
+ * standby is of another cluster, and, when archive-check is on, `archive-disabled`, `feature-not-supported` or
+ * `archive-command-invalid`. A server among several that cannot be looked at is a warning.
  */
-export async function openPrimary(context: Context, command: string): Promise<Primary> {
+export async function openServers(
+  context: Context,
+  command: string,
+  standby: 'n' | 'prefer' | 'y',
+): Promise<Servers> {
+  await using cleanup = new AsyncDisposableStack()
+  const found = await findServers(context, command, cleanup)
+  if (found.primary === undefined) throw noPrimary()
+  if (context.config.has('archive-check') && context.config.flag('archive-check'))
+    assertArchiving(context, found.primary.connection)
+  if (found.standby === undefined && standby === 'y') throw noStandby()
+  if (found.standby !== undefined && standby !== 'n')
+    assertFollows(found.standby.control, found.primary.control)
+  const owned = cleanup.move()
+  return {
+    primary: found.primary,
+    standby: standby === 'n' ? undefined : found.standby,
+    [Symbol.asyncDispose]: async () => {
+      await owned.disposeAsync()
+    },
+  }
+}
+
+interface Found {
+  readonly primary: Server | undefined
+  readonly standby: Server | undefined
+}
+
+/** The primary and the first standby, among all that can be used. */
+async function findServers(
+  context: Context,
+  command: string,
+  cleanup: AsyncDisposableStack,
+): Promise<Found> {
+  let primary: Server | undefined
+  let standby: Server | undefined
+  for (const index of context.config.indexes('pg')) {
+    const server = await openIfPossible(context, command, index)
+    if (server === undefined) continue
+    cleanup.use(server)
+    if (server.connection.inRecovery) standby ??= server
+    else if (primary === undefined) primary = server
+    else throw new AppError('db-connect', 'more than one primary cluster found')
+  }
+  return { primary, standby }
+}
+
+/** Undefined, after a warning, for one of several servers that cannot be used. */
+async function openIfPossible(
+  context: Context,
+  command: string,
+  index: number,
+): Promise<Server | undefined> {
+  try {
+    return await openServer(context, command, index)
+  } catch (error) {
+    if (context.config.indexes('pg').length === 1) throw error
+    const { exitCode, text } = asAppError(error)
+    context.log.warn(`unable to check pg${index}: [${String(exitCode).padStart(3, '0')}] ${text}`)
+    return undefined
+  }
+}
+
+async function openServer(context: Context, command: string, index: number): Promise<Server> {
   const { config } = context
-  const { control } = await readControlFile(config.text('pg-path', 1), context.clock)
+  const dataDir = config.text('pg-path', index)
+  const { control } = await readControlFile(dataDir, context.clock)
   await using cleanup = new AsyncDisposableStack()
   const connection = cleanup.use(
     await connect({
-      port: config.integer('pg-port', 1),
-      socketPath: config.optionalText('pg-socket-path', 1),
-      user: config.optionalText('pg-user', 1),
-      database: config.text('pg-database', 1),
+      port: config.integer('pg-port', index),
+      socketPath: config.optionalText('pg-socket-path', index),
+      user: config.optionalText('pg-user', index),
+      database: config.text('pg-database', index),
       applicationName: `pgsurety [${command}]`,
       timeoutMs: config.timeMs('db-timeout'),
     }),
   )
-  if (connection.inRecovery) {
-    throw new AppError('db-connect', 'unable to find primary cluster - cannot proceed', {
-      hint: [
-        'are all available clusters in recovery?',
-        'pg1-path and pg1-port name a standby: run this where the primary is.',
-      ],
-    })
-  }
-  assertSameCluster(connection, control, config.text('pg-path', 1))
-  if (config.has('archive-check') && config.flag('archive-check'))
-    assertArchiving(context, connection)
+  assertSameCluster({ index, dataDir, connection, control })
   const owned = cleanup.move()
   return {
+    index,
+    dataDir,
     connection,
     control,
     [Symbol.asyncDispose]: async () => {
@@ -70,14 +149,46 @@ export async function identifyCluster(context: Context, command: string): Promis
   return primary.control
 }
 
+function noPrimary(): AppError {
+  return new AppError('db-connect', 'unable to find primary cluster - cannot proceed', {
+    hint: [
+      'are all available clusters in recovery?',
+      'pg1-path and pg1-port name a standby: run this where the primary is, or name the primary as pg2.',
+    ],
+  })
+}
+
+function noStandby(): AppError {
+  return new AppError('db-connect', 'unable to find standby cluster - cannot proceed', {
+    hint: 'is a running standby configured as pg2, pg3, …? backup-standby=prefer goes on without one.',
+  })
+}
+
+function assertFollows(standby: ControlFile, primary: ControlFile): void {
+  if (standby.systemId === primary.systemId && standby.version === primary.version) return
+  throw new AppError(
+    'db-mismatch',
+    `the standby has version ${standby.version}, system-id ${standby.systemId} but the primary has ` +
+      `version ${primary.version}, system-id ${primary.systemId}`,
+    { hint: 'the pg options of this stanza name servers of different clusters.' },
+  )
+}
+
 /** The paths are compared as text, as pgBackRest does: a link to the data directory is not the data directory. */
-function assertSameCluster(connection: PgConnection, control: ControlFile, path: string): void {
+function assertSameCluster({
+  index,
+  dataDir: path,
+  connection,
+  control,
+}: Omit<Server, typeof Symbol.asyncDispose>): void {
   if (connection.version === control.version && connection.dataDirectory === path) return
   throw new AppError(
     'db-mismatch',
     `version '${connection.version}' and path '${connection.dataDirectory}' queried from cluster do not match ` +
       `version '${control.version}' and '${path}' read from '${path}/global/pg_control'`,
-    { hint: 'the pg1-path and pg1-port settings likely reference different clusters.' },
+    {
+      hint: `the pg${index}-path and pg${index}-port settings likely reference different clusters.`,
+    },
   )
 }
 

@@ -251,8 +251,8 @@ test('what does not work yet is refused by name, also from files, unless it has 
     /option 'repo1-s3-bucket' is not yet supported/,
   )
   assert.throws(
-    () => load('--stanza=m --pg1-path=/p --pg2-path=/q check'),
-    /option 'pg2-path' is not yet supported/,
+    () => load('--stanza=m --pg1-path=/p --pg2-path=/q --pg2-host=h check'),
+    /option 'pg2-host' is not yet supported/,
   )
   assert.throws(() => load('server'), /command 'server' is not yet supported/)
   assert.throws(

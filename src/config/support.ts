@@ -25,8 +25,7 @@ export function assertSupported(options: Iterable<ResolvedOption>, command: Comm
         },
       )
     }
-    const isOtherServer = row.group === 'pg' && option.index > 1
-    if (isOtherServer || (row.support === 'not-yet' && !isDefault(option, command))) {
+    if (row.support === 'not-yet' && !isDefault(option, command)) {
       throw new AppError('option-invalid', `option '${shown}' is not yet supported`)
     }
   }

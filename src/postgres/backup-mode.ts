@@ -128,6 +128,38 @@ async function stopBackup(connection: PgConnection): Promise<BackupStop> {
   }
 }
 
+/** How far a server in recovery has come. */
+export interface ReplayState {
+  /** False once it was promoted. */
+  readonly inRecovery: boolean
+  /** 0 when it has replayed nothing since its start. */
+  readonly replayLsn: bigint
+  /** Everything before this is in its files, as of its last restartpoint. */
+  readonly redoLsn: bigint
+  /** Of that restartpoint. */
+  readonly timeline: number
+}
+
+export async function readReplayState(connection: PgConnection): Promise<ReplayState> {
+  const [row] = await connection.rows(
+    `select pg_is_in_recovery()::text as in_recovery, timeline_id::text as timeline,
+            coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::text as replay_lsn,
+            (redo_lsn - '0/0'::pg_lsn)::text as redo_lsn
+       from pg_control_checkpoint()`,
+  )
+  return {
+    inRecovery: textColumn(row, 'in_recovery') === 'true',
+    replayLsn: BigInt(textColumn(row, 'replay_lsn')),
+    redoLsn: BigInt(textColumn(row, 'redo_lsn')),
+    timeline: integerColumn(row, 'timeline'),
+  }
+}
+
+/** On a standby: a restartpoint at the newest checkpoint it has replayed. Needs a superuser, or since 15 pg_checkpoint. */
+export async function checkpoint(connection: PgConnection): Promise<void> {
+  await connection.rows('checkpoint')
+}
+
 /** Every database, templates included, by OID. */
 export async function listDatabases(connection: PgConnection): Promise<readonly Database[]> {
   const rows = await connection.rows(

@@ -1,4 +1,4 @@
-/** backup: one backup of a running cluster into one repository. */
+/** backup: one backup of a cluster, running or shut down, into one repository. */
 import { AppError } from '../../base/error.ts'
 import type { Secret } from '../../base/secret.ts'
 import { formatSize, SECOND_MS } from '../../base/units.ts'
@@ -8,7 +8,6 @@ import type { Manifest } from '../../format/manifest.ts'
 import { backupHistoryPrefix, backupPrefix, manifestKey } from '../../format/repo-path.ts'
 import { formatLsn } from '../../format/wal.ts'
 import { generatePassphrase } from '../../pipe/cipher.ts'
-import { listDatabases, listTablespaces } from '../../postgres/backup-mode.ts'
 import { listCluster } from '../../postgres/data-dir.ts'
 import type { StanzaLock } from '../../repo/lock.ts'
 import { assertNotStopped } from '../../repo/stop-file.ts'
@@ -16,14 +15,15 @@ import { listBackupLabels, reconstruct } from '../../repo/reconstruct.ts'
 import { loadBackupInfo, loadManifest, openRepos, type Repo } from '../../repo/repo.ts'
 import { annotationsOf } from '../annotations.ts'
 import { type Context, stanzaOf } from '../command.ts'
-import { matchStanza, openPrimary, type Primary } from '../preflight.ts'
+import { matchStanza } from '../preflight.ts'
 import { lockStanza } from '../stanza-lock.ts'
+import { clusterNowMs, databasesOf, openCluster, tablespacesOf } from './cluster.ts'
 import { complete, type Completion, saveDraft } from './complete.ts'
 import { copyFiles } from './copy-files.ts'
 import { backupOptions, kindAsked } from './options.ts'
 import { type BackupPlan, planBackup } from './plan.ts'
 import { choosePrior } from './prior.ts'
-import { type Running, start, stop } from './running.ts'
+import { ping, type Running, start, stop } from './running.ts'
 
 export async function backup(context: Context): Promise<number> {
   const { config, log } = context
@@ -53,12 +53,12 @@ interface Work {
 /** Connects, copies, stops and commits; PostgreSQL leaves backup mode however this ends. */
 async function takeBackup({ context, completion, lock }: Work): Promise<Manifest> {
   const { repo, stanza, info } = completion
-  await using primary = await openPrimary(context, 'backup')
-  matchStanza(currentBackupHistory(info), primary.control, 'backup-mismatch')
+  await using cluster = await openCluster(context)
+  matchStanza(currentBackupHistory(info), cluster.control, 'backup-mismatch')
   const basis = await chooseBasis(context, completion)
   await removeUnfinished(context, completion)
-  await using running = await start(context, primary, repo)
-  const { plan, copyFromMs } = await plannedBackup(context, { primary, running, completion, basis })
+  await using running = await start(context, cluster, repo)
+  const { plan, copyFromMs } = await plannedBackup(context, { running, completion, basis })
   await saveDraft(completion, plan.draft)
   const copied = await copyFiles({
     context,
@@ -66,7 +66,7 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Manifest
     plan,
     lock,
     copyFromMs,
-    ping: () => primary.connection.ping(),
+    ping: async () => await ping(running),
   })
   const finished = await stop(context, { running, repo, stanza, manifest: copied })
   await complete(completion, finished)
@@ -114,7 +114,6 @@ async function removeUnfinished(context: Context, { repo, stanza }: Completion):
 }
 
 interface Planning {
-  readonly primary: Primary
   readonly running: Running
   readonly completion: Completion
   readonly basis: Basis
@@ -131,23 +130,24 @@ interface Planned {
 
 async function plannedBackup(
   context: Context,
-  { primary, running, completion, basis }: Planning,
+  { running, completion, basis }: Planning,
 ): Promise<Planned> {
   const { config, log } = context
   const { kind, prior } = basis
-  const { connection, control } = primary
+  const { cluster, standby, wal } = running
+  const { control } = cluster
   const { repo, stanza, info } = completion
   const listing = await listCluster({
-    dataDir: config.text('pg-path', 1),
+    dataDir: cluster.dataDir,
     version: control.version,
     catalogVersion: control.catalogVersion,
-    online: 'online',
-    tablespaces: await listTablespaces(connection),
+    online: wal === undefined ? 'offline' : 'online',
+    tablespaces: await tablespacesOf(cluster),
     exclude: config.list('exclude'),
   })
   for (const warning of listing.warnings) log.warn(warning)
-  const databases = await listDatabases(connection)
-  const nowMs = await connection.nowMs()
+  const databases = await databasesOf(cluster)
+  const nowMs = await clusterNowMs(context, cluster)
   const copyFromMs = context.clock.nowMs() + SECOND_MS - (nowMs % SECOND_MS)
   const plan = planBackup({
     stanza,
@@ -156,15 +156,17 @@ async function plannedBackup(
     label: await newLabel(context, completion, { ...basis, startS: running.startS }),
     history: currentBackupHistory(info),
     control,
+    dataDir: cluster.dataDir,
+    standbyDir: standby?.dataDir,
     listing,
     databases,
-    options: backupOptions(context, control, basis),
+    options: { ...backupOptions(context, control, basis), backupStandby: standby !== undefined },
     annotations: annotationsOf(config),
     cipherPass: prior === undefined ? newCipherPass(repo) : prior.cipherPass,
     startS: running.startS,
     copyStartS: Math.floor(nowMs / SECOND_MS) + 1,
-    archiveStart: running.startSegment,
-    lsnStart: formatLsn(running.startLsn),
+    archiveStart: wal?.startSegment,
+    lsnStart: wal === undefined ? undefined : formatLsn(wal.startLsn),
   })
   for (const warning of plan.warnings) log.warn(warning)
   return { plan, copyFromMs }

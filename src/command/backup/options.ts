@@ -21,7 +21,7 @@ interface Basis {
 }
 
 /**
- * The manifest's record of the effective options. Page checks: as asked, else when the cluster has checksums. What a set
+ * The manifest's record of the effective options. Page checks: as asked, else when the running cluster has checksums. What a set
  * has in common is that of the prior backup.
  */
 export function backupOptions(
@@ -41,7 +41,7 @@ export function backupOptions(
     compressLevelNetwork: config.integer('compress-level-network'),
     delta: config.flag('delta'),
     hardlink: false,
-    online: true,
+    online: config.flag('online'),
     processMax: config.integer('process-max'),
   }
   if (prior === undefined) return asked
@@ -52,7 +52,7 @@ export function backupOptions(
 
 function checksumPages(config: Config, control: ControlFile, log: Log): boolean {
   const clusterHas = control.dataChecksumVersion !== 0
-  if (!config.has('checksum-page')) return clusterHas
+  if (!config.has('checksum-page')) return clusterHas && config.flag('online')
   if (config.flag('checksum-page') && !clusterHas) {
     log.warn(
       'checksum-page option set to true but checksums are not enabled on the cluster, resetting to false',

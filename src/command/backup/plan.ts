@@ -1,5 +1,5 @@
 /** What a backup will copy, and the manifest it will become. Pure. */
-import { compareBytes } from '../../base/text.ts'
+import { compareBytes, toByteString } from '../../base/text.ts'
 import { GIB } from '../../base/units.ts'
 import type { BackupHistory } from '../../format/backup-info.ts'
 import type {
@@ -25,6 +25,9 @@ export interface BackupFacts {
   readonly prior: Manifest | undefined
   readonly history: BackupHistory
   readonly control: ControlFile
+  readonly dataDir: string
+  /** Data directory of the standby to copy from; undefined: everything comes from `dataDir`. */
+  readonly standbyDir: string | undefined
   readonly listing: ClusterListing
   readonly databases: readonly ManifestDatabase[]
   readonly options: ManifestOptions
@@ -33,8 +36,9 @@ export interface BackupFacts {
   readonly cipherPass: Secret | undefined
   readonly startS: number
   readonly copyStartS: number
-  readonly archiveStart: string
-  readonly lsnStart: string
+  /** Undefined for a cluster that is shut down. */
+  readonly archiveStart: string | undefined
+  readonly lsnStart: string | undefined
 }
 
 /** A file that must be read. */
@@ -56,6 +60,8 @@ export interface BackupPlan {
   readonly jobs: Iterable<CopyJob>
   readonly totalBytes: number
   readonly pageSizeBytes: number
+  /** Of the primary, for pg_control. */
+  readonly dataDir: string
   readonly warnings: readonly string[]
 }
 
@@ -68,6 +74,8 @@ const byName = (left: Named, right: Named): number => compareBytes(left.name, ri
 const CONTROL_NAME = 'pg_data/global/pg_control'
 /** What is stored of pg_control: 512 bytes that count, padded to the size PostgreSQL gives the file. */
 const CONTROL_STORED_BYTES = 8192
+/** Modification times come from a clock that runs a few milliseconds behind: its second may be the one before. */
+const CLOCK_TICK_S = 1
 
 export function planBackup(facts: BackupFacts): BackupPlan {
   const { prior } = facts
@@ -81,7 +89,8 @@ export function planBackup(facts: BackupFacts): BackupPlan {
     const before = priorFiles.get(file.name)
     const treatment = treatmentOf(file, { before, priorBundle: prior?.bundle === true, delta })
     if (treatment === 'refer') return referredFile(file, before, prior?.label)
-    work.push({ file, diskPath: diskPaths.get(file.name) ?? '', before, treatment })
+    const diskPath = sourcePath(facts, file, diskPaths.get(file.name) ?? '')
+    work.push({ file, diskPath, before, treatment })
     return file
   })
   const draft = { ...listed, files, options: { ...facts.options, delta } }
@@ -95,8 +104,24 @@ export function planBackup(facts: BackupFacts): BackupPlan {
     jobs: jobs(),
     totalBytes: work.reduce((sum, { file }) => sum + file.sizeBytes, 0),
     pageSizeBytes: facts.control.blockSizeBytes,
+    dataDir: facts.dataDir,
     warnings: doubt === undefined ? [] : [`${doubt}, enabling delta checksum`],
   }
+}
+
+/**
+ * Where a file is read. From a standby, whose tablespaces are reached through its own links, only what the primary has not
+ * written since the backup began: the standby's files hold everything from before, but what it has replayed since may be
+ * in its memory alone. A later backup that finds such a file unchanged on the primary would refer to a copy without it.
+ */
+function sourcePath(
+  { standbyDir, startS }: BackupFacts,
+  { name, timestampS }: ManifestFile,
+  primaryPath: string,
+): string {
+  const unchanged = timestampS < startS - CLOCK_TICK_S
+  if (standbyDir === undefined || onlyFromPrimary(name) || !unchanged) return primaryPath
+  return `${toByteString(standbyDir)}/${name.replace(/^pg_data\//, '')}`
 }
 
 function draftManifest(facts: BackupFacts): Manifest {

@@ -1,5 +1,6 @@
 /** A backup in progress on the server: started, stopped, and its WAL accounted for. */
-import { AppError } from '../../base/error.ts'
+import { AppError, isErrorKind } from '../../base/error.ts'
+import { SECOND_MS } from '../../base/units.ts'
 import type { Manifest, ManifestFile } from '../../format/manifest.ts'
 import { fileKey } from '../../format/repo-path.ts'
 import {
@@ -21,30 +22,63 @@ import { readControlFile } from '../../postgres/read-control-file.ts'
 import { type ArchivedFile, readArchived } from '../../repo/archive.ts'
 import { type Repo, storageSpec } from '../../repo/repo.ts'
 import type { Context } from '../command.ts'
-import type { Primary } from '../preflight.ts'
+import type { Server, Servers } from '../preflight.ts'
+import type { PgConnection } from '../../postgres/connection.ts'
 import { compareBytes } from '../../base/text.ts'
 import { type Copied, type CopySetup, storeSource } from './copy-job.ts'
 import type { BackupPlan } from './plan.ts'
+import { assertShutDown, type BackupCluster } from './cluster.ts'
+import { assertStillFollowing, awaitStandby, type BackupStart } from './standby.ts'
 import { archivePlace, awaitSegments } from './wal.ts'
 
-export interface Running extends BackupMode {
-  readonly walSegmentSizeBytes: number
-  readonly pageSizeBytes: number
+/** Disposing without `stop` ends the mode and gives the backup up. */
+export interface Running extends AsyncDisposable {
+  readonly cluster: BackupCluster
+  /** Seconds since the epoch: the server's clock, ours when the cluster is shut down. */
+  readonly startS: number
+  /** What the server says of the start; undefined when the cluster is shut down. */
+  readonly wal: RunningWal | undefined
+  /** What replication keeps equal is copied from here; undefined: from the primary too. */
+  readonly standby: Server | undefined
 }
 
-/** Puts the cluster in backup mode and proves that archiving works before a byte is copied. */
-export async function start(context: Context, primary: Primary, repo: Repo): Promise<Running> {
-  const { config, log } = context
-  const { connection, control } = primary
-  const fast = config.flag('start-fast')
-  const archiveCheck = config.flag('archive-check')
-  if (!fast && connection.checkpointTimeoutMs >= config.timeMs('db-timeout')) {
-    log.warn(
-      `start-fast is disabled and db-timeout (${config.timeMs('db-timeout')}ms) is smaller than the PostgreSQL ` +
-        `checkpoint_timeout (${connection.checkpointTimeoutMs}ms) - timeout may occur before the backup starts`,
-    )
+interface RunningWal extends Pick<BackupMode, 'startLsn' | 'startSegment' | 'stop'> {
+  readonly timeline: number
+}
+
+/**
+ * Puts the cluster in backup mode, proves that archiving works before a byte is copied, and waits for the standby when
+ * one is to be copied from. Nothing of that for a cluster that is shut down.
+ */
+export async function start(
+  context: Context,
+  cluster: BackupCluster,
+  repo: Repo,
+): Promise<Running> {
+  const { servers } = cluster
+  if (servers !== undefined) return await startOnline(context, { ...cluster, servers }, repo)
+  const startS = Math.floor(context.clock.nowMs() / SECOND_MS)
+  return {
+    cluster,
+    startS,
+    wal: undefined,
+    standby: undefined,
+    [Symbol.asyncDispose]: async () => undefined,
   }
-  const prior = archiveCheck ? parseSegmentName(await currentInsertSegment(connection)) : undefined
+}
+
+async function startOnline(
+  context: Context,
+  cluster: BackupCluster & { readonly servers: Servers },
+  repo: Repo,
+): Promise<Running> {
+  const { config, log } = context
+  const { connection } = cluster.servers.primary
+  const fast = config.flag('start-fast')
+  warnOfSlowCheckpoint(context, connection)
+  const prior = config.flag('archive-check')
+    ? parseSegmentName(await currentInsertSegment(connection))
+    : undefined
   log.info(
     `execute non-exclusive backup start: backup begins after the ${fast ? 'requested immediate' : 'next regular'} checkpoint completes`,
   )
@@ -54,16 +88,22 @@ export async function start(context: Context, primary: Primary, repo: Repo): Pro
   })
   try {
     log.info(`backup start archive = ${mode.startSegment}, lsn = ${formatLsn(mode.startLsn)}`)
-    await assertSameCluster(config.text('pg-path', 1), mode)
+    await assertSameCluster(cluster.dataDir, mode)
+    if (prior === mode.startSegment) await switchWal(connection)
+    const timeline = timelineOf(parseSegmentName(mode.startSegment))
+    const standby = await readyStandby(context, cluster.servers, { ...mode, timeline })
     if (prior !== undefined) {
-      if (prior === mode.startSegment) await switchWal(connection)
       log.info(`check archive for prior segment ${prior}`)
       await awaitSegments(context, await archivePlace(context, repo), [prior])
     }
     return {
-      ...mode,
-      walSegmentSizeBytes: control.walSegmentSizeBytes,
-      pageSizeBytes: control.blockSizeBytes,
+      cluster,
+      startS: mode.startS,
+      wal: { ...mode, timeline },
+      standby,
+      [Symbol.asyncDispose]: async () => {
+        await mode[Symbol.asyncDispose]()
+      },
     }
   } catch (error) {
     await mode[Symbol.asyncDispose]()
@@ -71,7 +111,34 @@ export async function start(context: Context, primary: Primary, repo: Repo): Pro
   }
 }
 
-/** The files under pg1-path must be those of the server that answered: its checkpoint is on their disk by now. */
+function warnOfSlowCheckpoint({ config, log }: Context, connection: PgConnection): void {
+  const { checkpointTimeoutMs } = connection
+  if (config.flag('start-fast') || checkpointTimeoutMs < config.timeMs('db-timeout')) return
+  log.warn(
+    `start-fast is disabled and db-timeout (${config.timeMs('db-timeout')}ms) is smaller than the PostgreSQL ` +
+      `checkpoint_timeout (${checkpointTimeoutMs}ms) - timeout may occur before the backup starts`,
+  )
+}
+
+/** The standby once its files may be read; undefined, with backup-standby=prefer, when it does not get there. */
+async function readyStandby(
+  context: Context,
+  { standby }: Servers,
+  begin: BackupStart,
+): Promise<Server | undefined> {
+  if (standby === undefined) return undefined
+  try {
+    await awaitStandby(context, standby, begin)
+    return standby
+  } catch (error) {
+    const mayGoOn = context.config.text('backup-standby') === 'prefer'
+    if (!mayGoOn || !isErrorKind(error, 'archive-timeout', 'db-connect')) throw error
+    context.log.warn(`${error.text}\nthe primary is copied instead`)
+    return undefined
+  }
+}
+
+/** The files under its path must be those of the server that answered: its checkpoint is on their disk by now. */
 async function assertSameCluster(dataDir: string, mode: BackupMode): Promise<void> {
   const { control } = await readControlFile(dataDir)
   const timeline = timelineOf(parseSegmentName(mode.startSegment))
@@ -91,6 +158,12 @@ async function assertSameCluster(dataDir: string, mode: BackupMode): Promise<voi
   }
 }
 
+/** Throws when a session is lost: without the primary's there is no backup. */
+export async function ping({ cluster, standby }: Running): Promise<void> {
+  await cluster.servers?.primary.connection.ping()
+  await standby?.connection.ping()
+}
+
 export interface Stopping {
   readonly running: Running
   readonly repo: Repo
@@ -103,8 +176,14 @@ export interface Stopping {
 export async function stop(context: Context, stopping: Stopping): Promise<Manifest> {
   const { running, manifest } = stopping
   const { config, log } = context
+  const { wal, cluster } = running
+  if (wal === undefined) {
+    await assertShutDown(context, cluster.dataDir)
+    return { ...manifest, stopS: Math.floor(context.clock.nowMs() / SECOND_MS) }
+  }
+  if (running.standby !== undefined) await assertStillFollowing(running.standby, wal)
   log.info('execute non-exclusive backup stop and wait for all WAL segments to archive')
-  const stopped = await running.stop()
+  const stopped = await wal.stop()
   log.info(`backup stop archive = ${stopped.stopSegment}, lsn = ${formatLsn(stopped.stopLsn)}`)
   const ended: Manifest = {
     ...manifest,
@@ -114,7 +193,8 @@ export async function stop(context: Context, stopping: Stopping): Promise<Manife
   }
   const setup = copySetup(context, stopping.repo, {
     draft: manifest,
-    pageSizeBytes: running.pageSizeBytes,
+    dataDir: cluster.dataDir,
+    pageSizeBytes: cluster.control.blockSizeBytes,
   })
   const added: ManifestFile[] = []
   const labels = [
@@ -131,7 +211,7 @@ export async function stop(context: Context, stopping: Stopping): Promise<Manife
     added.push(storedFile(file, copied))
   }
   if (config.flag('archive-check')) {
-    added.push(...(await accountForWal(context, stopping, { ended, setup })))
+    added.push(...(await accountForWal(context, stopping, { wal, ended, setup })))
   }
   const files = [...ended.files, ...added].toSorted((left, right) =>
     compareBytes(left.name, right.name),
@@ -140,6 +220,7 @@ export async function stop(context: Context, stopping: Stopping): Promise<Manife
 }
 
 interface Ended {
+  readonly wal: RunningWal
   readonly ended: Manifest
   readonly setup: CopySetup
 }
@@ -147,14 +228,13 @@ interface Ended {
 async function accountForWal(
   context: Context,
   { running, repo, stanza }: Stopping,
-  { ended, setup }: Ended,
+  { wal, ended, setup }: Ended,
 ): Promise<readonly ManifestFile[]> {
-  const first = parseSegmentName(running.startSegment)
   const segments = segmentsBetween({
-    startLsn: running.startLsn,
+    startLsn: wal.startLsn,
     stopLsn: parseLsn(ended.lsnStop ?? ''),
-    timeline: timelineOf(first),
-    segmentSizeBytes: running.walSegmentSizeBytes,
+    timeline: wal.timeline,
+    segmentSizeBytes: running.cluster.control.walSegmentSizeBytes,
   })
   context.log.info(`check archive for segment(s) ${segments[0]}:${segments.at(-1)}`)
   const place = await archivePlace(context, repo)
@@ -221,11 +301,15 @@ function storedFile(file: ManifestFile, copied: Copied): ManifestFile {
 export function copySetup(
   context: Context,
   repo: Repo,
-  { draft: manifest, pageSizeBytes }: Pick<BackupPlan, 'draft' | 'pageSizeBytes'>,
+  {
+    draft: manifest,
+    dataDir,
+    pageSizeBytes,
+  }: Pick<BackupPlan, 'draft' | 'dataDir' | 'pageSizeBytes'>,
 ): CopySetup {
   return {
     storage: storageSpec(context.config, repo.key),
-    dataDir: context.config.text('pg-path', 1),
+    dataDir,
     compressType: manifest.options.compressType,
     compressLevel: manifest.options.compressLevel ?? 0,
     cipherPass: manifest.cipherPass?.reveal(),

@@ -14,7 +14,6 @@ export const BACKUP_OPTIONS = {
     default: 'n',
     allowed: ['n', 'prefer', 'y'],
     booleanLike: true,
-    support: 'not-yet',
   },
   'checksum-page': {
     kind: 'boolean',

@@ -113,7 +113,6 @@ export const COMMAND_LINE_OPTIONS = {
     commands: ['backup', 'stanza-create', 'stanza-upgrade'],
     default: 'y',
     negatable: true,
-    byCommand: { backup: { supported: ['y'] } },
   },
   output: {
     kind: 'choice',
