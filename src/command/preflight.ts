@@ -116,16 +116,7 @@ async function openServer(context: Context, command: string, index: number): Pro
   const dataDir = config.text('pg-path', index)
   const { control } = await readControlFile(dataDir, context.clock)
   await using cleanup = new AsyncDisposableStack()
-  const connection = cleanup.use(
-    await connect({
-      port: config.integer('pg-port', index),
-      socketPath: config.optionalText('pg-socket-path', index),
-      user: config.optionalText('pg-user', index),
-      database: config.text('pg-database', index),
-      applicationName: `pgsurety [${command}]`,
-      timeoutMs: config.timeMs('db-timeout'),
-    }),
-  )
+  const connection = cleanup.use(await connectTo(context, { index, command, database: undefined }))
   assertSameCluster({ index, dataDir, connection, control })
   const owned = cleanup.move()
   return {
@@ -147,6 +138,30 @@ export async function identifyCluster(context: Context, command: string): Promis
   }
   await using primary = await openPrimary(context, command)
   return primary.control
+}
+
+export interface Destination {
+  /** The N of `pgN-…`. */
+  readonly index: number
+  /** Shown in `pg_stat_activity`. */
+  readonly command: string
+  /** Undefined: pgN-database. */
+  readonly database: string | undefined
+}
+
+/** A session with a configured server, unchecked. */
+export async function connectTo(
+  { config }: Context,
+  { index, command, database }: Destination,
+): Promise<PgConnection> {
+  return await connect({
+    port: config.integer('pg-port', index),
+    socketPath: config.optionalText('pg-socket-path', index),
+    user: config.optionalText('pg-user', index),
+    database: database ?? config.text('pg-database', index),
+    applicationName: `pgsurety [${command}]`,
+    timeoutMs: config.timeMs('db-timeout'),
+  })
 }
 
 function noPrimary(): AppError {

@@ -38,6 +38,8 @@ interface Taken {
   readonly label: string
   readonly manifest: Manifest
   readonly log: string
+  /** Standard output. */
+  readonly output: string
 }
 
 /** Takes a full backup inside this process. */
@@ -47,7 +49,7 @@ async function take(...argv: readonly string[]): Promise<Taken> {
   assert.equal(await backup(ran.context), 0)
   const label = /"label":"(.*?)"/.exec(ran.output())?.[1] ?? ''
   const content = await readFile(join(bed.folder, 'repo/backup/demo', label, 'backup.manifest'))
-  return { label, manifest: parseManifest(content), log: ran.logText() }
+  return { label, manifest: parseManifest(content), log: ran.logText(), output: ran.output() }
 }
 
 const bytesOf = (manifest: Manifest, name: string): number | undefined =>
@@ -99,7 +101,7 @@ test('what is excluded is not in the backup, and the rest is', async () => {
   await rm(join(bed.cluster.dataDir, 'note'))
 })
 
-test('a damaged page is told with its number, marked, and does not stop the backup', async () => {
+test('a damaged page is told with its number and relation, marked, and does not stop the backup', async () => {
   const path = await bed.cluster.psql("select pg_relation_filepath('t')")
   await bed.cluster.psql('checkpoint')
   const file = await open(join(bed.cluster.dataDir, path), 'r+')
@@ -107,12 +109,21 @@ test('a damaged page is told with its number, marked, and does not stop the back
   await file.read(byte, 0, 1, 8192 + 4000)
   await file.write(Buffer.from([(byte[0] ?? 0) ^ 0xff]), 0, 1, 8192 + 4000)
   try {
-    const { label, manifest, log } = await take()
+    const { label, manifest, log, output } = await take()
     const entry = manifest.files.find(({ name }) => name === `pg_data/${path}`)
     assert.deepEqual([entry?.checksumPage, entry?.checksumPageErrors], [false, [1]])
     assert.match(
       log,
       new RegExp(`WARN: invalid page checksums found in file .*${path} at pages 1\n`),
+    )
+    assert(
+      log.includes(
+        `WARN: damaged relation postgres.public.t: block 1 (main fork, segment 0, file pg_data/${path})\n`,
+      ),
+    )
+    assert(output.includes('"damage":[{"file":"pg_data/base/'))
+    assert(
+      output.includes('"relation":"postgres.public.t","fork":"main","segment":0,"blocks":[1]}]'),
     )
     const content = await readFile(join(bed.folder, 'repo/backup/demo/backup.info'))
     const listed = parseBackupInfo(content).backups.find((one) => one.label === label)

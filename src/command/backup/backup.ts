@@ -20,6 +20,7 @@ import { lockStanza } from '../stanza-lock.ts'
 import { clusterNowMs, databasesOf, openCluster, tablespacesOf } from './cluster.ts'
 import { complete, type Completion, saveDraft } from './complete.ts'
 import { copyFiles } from './copy-files.ts'
+import { type Damage, reportDamage } from './damage.ts'
 import { backupOptions, kindAsked } from './options.ts'
 import { type BackupPlan, planBackup } from './plan.ts'
 import { choosePrior } from './prior.ts'
@@ -39,8 +40,7 @@ export async function backup(context: Context): Promise<number> {
     info,
     symlink: config.flag('repo-symlink', repo.key) ? 'on' : 'off',
   }
-  const manifest = await takeBackup({ context, completion, lock })
-  report(context, manifest)
+  report(context, await takeBackup({ context, completion, lock }))
   return 0
 }
 
@@ -51,7 +51,7 @@ interface Work {
 }
 
 /** Connects, copies, stops and commits; PostgreSQL leaves backup mode however this ends. */
-async function takeBackup({ context, completion, lock }: Work): Promise<Manifest> {
+async function takeBackup({ context, completion, lock }: Work): Promise<Taken> {
   const { repo, stanza, info } = completion
   await using cluster = await openCluster(context)
   matchStanza(currentBackupHistory(info), cluster.control, 'backup-mismatch')
@@ -70,7 +70,12 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Manifest
   })
   const finished = await stop(context, { running, repo, stanza, manifest: copied })
   await complete(completion, finished)
-  return finished
+  return { manifest: finished, damage: await reportDamage(context, cluster, finished) }
+}
+
+interface Taken {
+  readonly manifest: Manifest
+  readonly damage: readonly Damage[]
 }
 
 /** `--repo`, else the lowest configured repository. */
@@ -208,7 +213,7 @@ async function historyLabels(
   return entries.map(({ name }) => name.replace(/\.manifest\.gz$/, ''))
 }
 
-function report({ config, log, print }: Context, manifest: Manifest): void {
+function report({ config, log, print }: Context, { manifest, damage }: Taken): void {
   const entry = entryOfManifest(manifest)
   log.info(`new backup label = ${manifest.label}`)
   log.info(
@@ -232,6 +237,7 @@ function report({ config, log, print }: Context, manifest: Manifest): void {
       repoSizeDeltaBytes: entry.repoSizeDeltaBytes,
       files: manifest.files.length,
       pageErrors: entry.error === true,
+      damage,
     })}\n`,
   )
 }
