@@ -71,6 +71,16 @@ export class PosixTree {
     }
   }
 
+  /** Of a link its own; undefined when it is missing. */
+  async modifiedMs(key: string): Promise<number | undefined> {
+    try {
+      return (await lstat(this.path(key))).mtimeMs
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw this.error('path-open', 'get info for', key, error)
+      return undefined
+    }
+  }
+
   /** What lies directly in a directory, in no order; [] when it is missing. */
   async read(key: string): Promise<readonly TreeItem[]> {
     try {

@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -96,6 +97,30 @@ test('left-overs of interrupted puts are not listed, and go with their prefix', 
 
   assert.deepEqual(names, ['set/a'])
   assert.deepEqual(readdirSync(directory.path), [])
+})
+
+test('left-overs are removed when nobody has written to them since, and nothing else', async () => {
+  await using directory = temporary()
+  const storage = openPosixStorage({ root: directory.path })
+  await storage.put('set/a', Buffer.from('x'))
+  mkdirSync(join(directory.path, 'set/below.pgbackrest.tmp'))
+  symlinkSync('a', join(directory.path, 'set/link.pgbackrest.tmp'))
+  for (const name of ['old', 'new']) {
+    writeFileSync(join(directory.path, `set/${name}.pgbackrest.tmp`), 'half')
+  }
+  utimesSync(join(directory.path, 'set/old.pgbackrest.tmp'), 1000, 1000)
+  utimesSync(join(directory.path, 'set/a'), 1000, 1000)
+
+  const removed = await storage.removeLeftOvers('set', 2_000_000)
+
+  assert.equal(removed, 1)
+  assert.deepEqual(readdirSync(join(directory.path, 'set')).toSorted(), [
+    'a',
+    'below.pgbackrest.tmp',
+    'link.pgbackrest.tmp',
+    'new.pgbackrest.tmp',
+  ])
+  assert.equal(await storage.removeLeftOvers('missing', 2_000_000), 0)
 })
 
 test('while a body is written its file ends in .pgbackrest.tmp', async () => {

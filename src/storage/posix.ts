@@ -141,6 +141,19 @@ class PosixStorage implements Storage {
     await this.#tree.syncDirectory(parentOf(prefix))
   }
 
+  async removeLeftOvers(prefix: string, beforeMs: number): Promise<number> {
+    checkPrefix(prefix)
+    let removed = 0
+    for (const { name, kind } of await this.#tree.read(prefix)) {
+      if (kind === 'directory' || !name.endsWith(TEMP_SUFFIX)) continue
+      const key = joinKey(prefix, name)
+      const modifiedMs = await this.#tree.modifiedMs(key)
+      if (modifiedMs === undefined || modifiedMs >= beforeMs) continue
+      if ((await this.#tree.unlink(key)) === 'removed') removed += 1
+    }
+    return removed
+  }
+
   async sync(prefix: string): Promise<void> {
     checkPrefix(prefix)
     if ((await this.#tree.kindOf(prefix)) === 'directory') await this.#tree.syncTree(prefix)

@@ -71,6 +71,11 @@ export interface Storage {
    * of interrupted puts. No error when there is nothing.
    */
   removeAll(prefix: string): Promise<void>
+  /**
+   * Removes what interrupted puts left directly below `prefix` and nobody has written to since `beforeMs`; how many. A put
+   * that is still under way then fails, and does no harm. Stores without such left-overs have nothing to do.
+   */
+  removeLeftOvers(prefix: string, beforeMs: number): Promise<number>
   /** Makes the names of everything written below `prefix` with `on-sync` durable. */
   sync(prefix: string): Promise<void>
   /** Points a human-only link `key` at `target` (disks only; a no-op on stores without links). */

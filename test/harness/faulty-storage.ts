@@ -119,6 +119,11 @@ class FailingStorage implements FaultyStorage {
     await this.#call('path-remove', `removeAll ${prefix}`, { whole, half })
   }
 
+  async removeLeftOvers(prefix: string, beforeMs: number): Promise<number> {
+    const whole = async (): Promise<number> => await this.#inner.removeLeftOvers(prefix, beforeMs)
+    return await this.#call('file-remove', `removeLeftOvers ${prefix}`, { whole })
+  }
+
   async sync(prefix: string): Promise<void> {
     const whole = async (): Promise<void> => {
       await this.#inner.sync(prefix)

@@ -35,12 +35,16 @@ export async function provenBackups(
   for (const label of labels.filter((one) => !known.includes(one))) {
     const manifest = await loadManifest(repo, stanza, label, info.cipherPass)
     const { compressType } = manifest.options
-    const stored = await repo.storage.listAll(`backup/${stanza}/${label}`)
-    const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]))
+    const sizes = new Map<string, number>()
+    for (const one of manifest.references) {
+      const owner = `backup/${stanza}/${one}`
+      for (const { name, sizeBytes } of await repo.storage.listAll(owner)) {
+        sizes.set(`${owner}/${name}`, sizeBytes)
+      }
+    }
     for (const file of manifest.files) {
       const key = fileKey(stanza, file, label, compressType)
-      const name = key.slice(`backup/${stanza}/${label}/`.length)
-      assert.equal(sizes.get(name), file.repoSizeBytes, `size of '${key}'`)
+      assert.equal(sizes.get(key), file.repoSizeBytes, `size of '${key}'`)
     }
   }
   return labels

@@ -13,6 +13,8 @@ export interface Changes {
   remove(key: string): Promise<void>
   /** Removes everything below a prefix. */
   removeAll(prefix: string): Promise<void>
+  /** Removes what interrupted writes left directly below a prefix before a time; how many. */
+  removeLeftOvers(prefix: string, beforeMs: number): Promise<number>
 }
 
 export function realChanges(repo: Repo, stanza: string): Changes {
@@ -32,6 +34,8 @@ export function realChanges(repo: Repo, stanza: string): Changes {
     removeAll: async (prefix) => {
       await repo.storage.removeAll(prefix)
     },
+    removeLeftOvers: async (prefix, beforeMs) =>
+      await repo.storage.removeLeftOvers(prefix, beforeMs),
   }
 }
 
@@ -43,4 +47,5 @@ export const noChanges: Changes = {
   linkLatest: nothing,
   remove: nothing,
   removeAll: nothing,
+  removeLeftOvers: async () => 0,
 }

@@ -18,6 +18,7 @@ import { noChanges, realChanges } from './changes.ts'
 import { expireArchive } from './expire-archive.ts'
 import { expireBackups } from './expire-backups.ts'
 import { expireHistory } from './expire-history.ts'
+import { expireLeftOvers } from './expire-left-overs.ts'
 import { explain, printExplanations } from './explain.ts'
 import { type RepoWork, sayFor } from './repo-work.ts'
 import { type ExpireRequest, expireRequest, retentionRules } from './request.ts'
@@ -51,6 +52,7 @@ export async function expireRepos(
     await expireBackups(work, plan.found, plan.decision)
     for (const archive of plan.archives) await expireArchive(work, archive)
     await expireHistory(work, plan.decision)
+    await expireLeftOvers(work)
     await work.changes.refreshArchiveInfo()
     return 'done'
   })
