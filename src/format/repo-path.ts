@@ -50,7 +50,17 @@ export function fileKey(
   compressType: CompressType,
 ): string {
   const owner = backupPrefix(stanza, file.reference ?? ownLabel)
-  if (file.bundleId !== undefined) return `${owner}/bundle/${file.bundleId}`
+  if (file.bundleId !== undefined) return bundleKey(owner, file.bundleId)
   const hasMap = file.block !== undefined && file.block.mapSizeBytes > 0
-  return `${owner}/${file.name}${hasMap ? '.pgbi' : extensionOf(compressType)}`
+  return hasMap ? blocksKey(owner, file.name) : `${owner}/${file.name}${extensionOf(compressType)}`
+}
+
+/** `owner` is the prefix of a backup. */
+export function bundleKey(owner: string, bundleId: number): string {
+  return `${owner}/bundle/${bundleId}`
+}
+
+/** A file that is stored by itself, in blocks. */
+export function blocksKey(owner: string, name: string): string {
+  return `${owner}/${name}.pgbi`
 }

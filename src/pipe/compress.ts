@@ -5,11 +5,12 @@
  * type, or not of that type at all, is `format`. Not for: choosing a type, or telling it from a name (compress-type.ts).
  */
 import { AppError } from '../base/error.ts'
+import { KIB } from '../base/units.ts'
 import { type Codec, type CodecKind, openCodec } from './codecs.ts'
 import type { CompressType } from './compress-type.ts'
-import { gzCompressor, gzDecompressor } from './gz.ts'
-import type { Filter } from './pipe.ts'
-import { zstCompressor, zstDecompressor } from './zst.ts'
+import { gzCompressAside, gzCompressor, gzDecompressor, type GzFormat } from './gz.ts'
+import { collect, type Filter, single, through } from './pipe.ts'
+import { zstCompressAside, zstCompressor, zstDecompressor } from './zst.ts'
 
 /**
  * `raw` leaves out what the manifest knows anyway. It is what bundles and block-incremental files may hold: gz in a
@@ -23,7 +24,7 @@ export function compressor(type: CompressType, level: number, container: Contain
     case 'none':
       return passThrough()
     case 'gz':
-      return gzCompressor(container === 'raw' ? 'zlib' : 'gzip', level)
+      return gzCompressor(formatOf(container), level)
     case 'zst':
       return zstCompressor(level)
     case 'lz4':
@@ -39,13 +40,34 @@ export function decompressor(type: CompressType, container: Container): Filter {
     case 'none':
       return passThrough()
     case 'gz':
-      return gzDecompressor(container === 'raw' ? 'zlib' : 'gzip')
+      return gzDecompressor(formatOf(container))
     case 'zst':
       return zstDecompressor()
     case 'lz4':
     case 'bz2':
       return codecDecompressor(type)
   }
+}
+
+/** From this size on it is worth the way to another thread: 256 KiB of pages take a millisecond and more. */
+const ASIDE_BYTES_MIN = 256 * KIB
+
+/** All of `content` as `compressor` would give it, gz and zst in libuv's pool when it is much. `content` must stay as it is. */
+export async function compressWhole(
+  content: Buffer,
+  type: CompressType,
+  level: number,
+  container: Container,
+): Promise<Buffer> {
+  if (content.length >= ASIDE_BYTES_MIN) {
+    if (type === 'zst') return await zstCompressAside(content, level)
+    if (type === 'gz') return await gzCompressAside(content, level, formatOf(container))
+  }
+  return await collect(through(single(content), compressor(type, level, container)), Infinity)
+}
+
+function formatOf(container: Container): GzFormat {
+  return container === 'raw' ? 'zlib' : 'gzip'
 }
 
 function passThrough(): Filter {

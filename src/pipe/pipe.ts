@@ -106,6 +106,29 @@ export async function* ahead(source: ByteSource): AsyncGenerator<Buffer, void, u
   }
 }
 
+/** The same bytes, of which the first are drawn; undefined when there are none. */
+export async function unlessEmpty(source: ByteSource): Promise<ByteSource | undefined> {
+  const iterator = source[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  return first.done === true ? undefined : resumed(first.value, iterator)
+}
+
+async function* resumed(
+  first: Buffer,
+  iterator: AsyncIterator<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    yield first
+    for (;;) {
+      const next = await iterator.next()
+      if (next.done === true) return
+      yield next.value
+    }
+  } finally {
+    await iterator.return?.()
+  }
+}
+
 /** A source of one chunk. */
 export async function* single(bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
   if (bytes.length > 0) yield bytes

@@ -1,4 +1,5 @@
 /** zst by `node:zlib`, as stages of a copy. For compress.ts, which has the contracts. */
+import { promisify } from 'node:util'
 import * as zlib from 'node:zlib'
 import {
   compressChunkBytes,
@@ -16,8 +17,22 @@ import {
 import type { Filter } from './pipe.ts'
 import { type ZstFrame, zstFrame } from './zst-frame.ts'
 
+const compress: (content: Buffer, options: zlib.ZstdOptions) => Promise<Buffer> = promisify(
+  zlib.zstdCompress,
+)
+
+const paramsOf = (level: number): Record<number, number> => ({
+  [zlib.constants.ZSTD_c_compressionLevel]: level,
+})
+
+/** One frame, made in libuv's pool. */
+export async function zstCompressAside(content: Buffer, level: number): Promise<Buffer> {
+  const chunkSize = compressChunkBytes(content.length)
+  return await compress(content, { params: paramsOf(level), chunkSize })
+}
+
 export function zstCompressor(level: number): Filter {
-  const params = { [zlib.constants.ZSTD_c_compressionLevel]: level }
+  const params = paramsOf(level)
   return startHeld({
     heldBytesMax: HELD_COMPRESS_BYTES_MAX,
     whole: (bytes) => [

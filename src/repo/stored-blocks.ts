@@ -3,7 +3,7 @@ import { AppError } from '../base/error.ts'
 import { Secret } from '../base/secret.ts'
 import { MIB } from '../base/units.ts'
 import { decodeBlockMap, type MapBlock, type SuperBlock } from '../format/block-map.ts'
-import { backupPrefix } from '../format/repo-path.ts'
+import { backupPrefix, blocksKey, bundleKey } from '../format/repo-path.ts'
 import { decryptor } from '../pipe/cipher.ts'
 import { type ByteSource, collect, through } from '../pipe/pipe.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -134,7 +134,7 @@ function containerKey(
   { reference, bundleId }: SuperBlock,
 ): string {
   const owner = backupPrefix(stanza, references[reference])
-  return bundleId === 0 ? `${owner}/${name}.pgbi` : `${owner}/bundle/${bundleId}`
+  return bundleId === 0 ? blocksKey(owner, name) : bundleKey(owner, bundleId)
 }
 
 interface Chunks {

@@ -84,6 +84,26 @@ async function assertRestoredAlike(
   }
 }
 
+async function assertVerified(
+  repository: SharedRepository,
+  labels: readonly string[],
+): Promise<void> {
+  const told = await repository.run('2.60', ['verify', '--output=text', '--verbose'])
+  assert.match(told, /^status: ok$/m)
+  for (const label of labels) {
+    const found = told.split('\n').find((line) => line.startsWith(`  backup: ${label}, `))
+    assert.match(
+      found ?? told,
+      /, status: valid, total files checked: (\d+), total valid files: \1$/,
+    )
+  }
+  const [ours, theirs] = [
+    await repository.run('pgsurety', ['info', '--output=json']),
+    await repository.run('2.60', ['info', '--output=json']),
+  ]
+  assert.equal(ours, theirs)
+}
+
 void suite('bundles and blocks on PostgreSQL 17', { concurrency: 1 }, () => {
   test('S23: what pgBackRest wrote, full to incremental on incremental, is restored alike', async () => {
     await using repository = await shared.openRepository('theirs', [...BLOCKS, 'compress-type=zst'])
@@ -103,15 +123,34 @@ void suite('bundles and blocks on PostgreSQL 17', { concurrency: 1 }, () => {
     assert.deepEqual(await deltaDifferences(repository, full, back), [])
   })
 
-  test('S23: gz and encryption: blocks and maps without headers are read', async () => {
+  test('S23: on our full backup pgBackRest builds, and we on what it built', async () => {
+    await using repository = await shared.openRepository('ours', [...BLOCKS, 'compress-type=zst'])
+    await repository.run('pgsurety', ['stanza-create'])
+    const labels = await backUp(repository, [
+      ['pgsurety', 'full'],
+      ['2.60', 'incr'],
+      ['pgsurety', 'incr'],
+      ['2.60', 'diff'],
+      ['pgsurety', 'diff'],
+      ['2.60', 'incr'],
+    ])
+
+    await assertVerified(repository, labels)
+    await assertRestoredAlike(repository, labels)
+  })
+
+  test('S23: on its full backup, gz and encrypted, we build, and it on what we built', async () => {
     const lines = [...BLOCKS, ...CIPHER, 'compress-type=gz']
     await using repository = await shared.openRepository('theirs-sealed', lines)
     await repository.run('2.60', ['stanza-create'])
     const labels = await backUp(repository, [
       ['2.60', 'full'],
+      ['pgsurety', 'incr'],
       ['2.60', 'incr'],
+      ['pgsurety', 'incr'],
     ])
 
+    await assertVerified(repository, labels)
     await assertRestoredAlike(repository, labels)
   })
 })

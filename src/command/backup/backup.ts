@@ -21,6 +21,7 @@ import { clusterNowMs, databasesOf, openCluster, tablespacesOf } from './cluster
 import { complete, type Completion, saveDraft } from './complete.ts'
 import { copyFiles } from './copy-files.ts'
 import { type Damage, reportDamage } from './damage.ts'
+import { layoutOf } from './layout.ts'
 import { backupOptions, kindAsked } from './options.ts'
 import { type BackupPlan, planBackup } from './plan.ts'
 import { choosePrior } from './prior.ts'
@@ -166,6 +167,7 @@ async function plannedBackup(
     listing,
     databases,
     options: { ...backupOptions(context, control, basis), backupStandby: standby !== undefined },
+    layout: layoutOf(config, repo.key, kind),
     annotations: annotationsOf(config),
     cipherPass: prior === undefined ? newCipherPass(repo) : prior.cipherPass,
     startS: running.startS,

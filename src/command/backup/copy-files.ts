@@ -6,10 +6,9 @@ import type { Manifest, ManifestFile } from '../../format/manifest.ts'
 import type { StanzaLock } from '../../repo/lock.ts'
 import type { Repo } from '../../repo/repo.ts'
 import { workerUrl } from '../../worker/worker.ts'
-import { batchesOf } from '../../worker/batch.ts'
 import type { Context } from '../command.ts'
 import { referredFile } from './compare.ts'
-import { type CopyJob, type CopyResult, parseCopyResults } from './copy-job.ts'
+import { type CopyJob, type CopyResult, type CopyTask, parseCopyResults } from './copy-job.ts'
 import { type BackupPlan, copiedFile } from './plan.ts'
 import { copySetup } from './running.ts'
 
@@ -30,7 +29,7 @@ export interface Copying {
 export async function copyFiles(copying: Copying): Promise<Manifest> {
   const { context, repo, plan, lock } = copying
   const files = new Map(plan.draft.files.map((file) => [file.name, file]))
-  await using pool = await context.openPool<readonly CopyJob[], readonly CopyResult[]>({
+  await using pool = await context.openPool<CopyTask, readonly CopyResult[]>({
     jobModule: workerUrl('backup-copy', new URL('./copy-job.ts', import.meta.url)),
     threads: context.config.integer('process-max'),
     setup: copySetup(context, repo, plan),
@@ -40,8 +39,8 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
   await context.clock.sleep(Math.max(0, copying.copyFromMs - context.clock.nowMs()), context.signal)
   let doneBytes = 0
   let pingMs = context.clock.nowMs()
-  for await (const { job: batch, result } of pool.run(batchesOf(plan.jobs), context.signal)) {
-    for (const [index, job] of batch.entries()) {
+  for await (const { job: task, result } of pool.run(plan.tasks, context.signal)) {
+    for (const [index, job] of task.jobs.entries()) {
       const file = settle(context, plan, { job, result: result[index] })
       if (file === undefined) files.delete(job.name)
       else files.set(job.name, file)

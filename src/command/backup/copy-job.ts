@@ -5,31 +5,46 @@
  */
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
-import { AppError, errnoOf } from '../../base/error.ts'
-import { Secret } from '../../base/secret.ts'
+import { AppError, assertThat, errnoOf } from '../../base/error.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
 import { MIB } from '../../base/units.ts'
-import { encryptor } from '../../pipe/cipher.ts'
-import { compressor } from '../../pipe/compress.ts'
-import type { CompressType } from '../../pipe/compress-type.ts'
-import { ahead, type ByteSource, type Filter, measure, single, through } from '../../pipe/pipe.ts'
+import type { MapBlock } from '../../format/block-map.ts'
+import type { Container } from '../../pipe/compress.ts'
+import { type ByteSource, single, through, unlessEmpty } from '../../pipe/pipe.ts'
 import { type PageCheck, pageCheck } from '../../postgres/page.ts'
 import { readControlFile } from '../../postgres/read-control-file.ts'
+import { loadBlockMap } from '../../repo/stored-blocks.ts'
 import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
 import type { Doubt } from './compare.ts'
+import {
+  type BlockJob,
+  type Place,
+  storeBlocks,
+  type Stored,
+  type StoreSetup,
+  storeWhole,
+} from './store-file.ts'
 
 /** Told once to each thread. */
-export interface CopySetup {
+export interface CopySetup extends StoreSetup {
   readonly storage: StorageSpec
   readonly dataDir: string
-  readonly compressType: CompressType
-  readonly compressLevel: number
-  /** The backup set's key; undefined when the repository is not encrypted. */
-  readonly cipherPass: string | undefined
   readonly pageSizeBytes: number
   readonly headerCheck: 'on' | 'off'
+}
+
+/** Files that are stored one after the other as one object, or each by itself. */
+export interface CopyTask {
+  readonly bundle: Bundle | undefined
+  readonly jobs: readonly CopyJob[]
+}
+
+export interface Bundle {
+  readonly id: number
+  readonly key: string
+  readonly container: Container
 }
 
 export interface CopyJob {
@@ -37,7 +52,7 @@ export interface CopyJob {
   readonly name: string
   /** Byte string; where the file is read. */
   readonly diskPath: string
-  /** Where it is stored. */
+  /** Where it is stored by itself. */
   readonly key: string
   /** Size when the manifest was built. */
   readonly sizeBytes: number
@@ -49,6 +64,8 @@ export interface CopyJob {
   readonly prior: PriorContent | undefined
   /** Relation-wide number of the file's first page; undefined when its pages are not checked. */
   readonly firstBlock: number | undefined
+  /** Undefined: it is stored as a whole. */
+  readonly block: BlockJob | undefined
 }
 
 export interface PriorContent {
@@ -56,14 +73,11 @@ export interface PriorContent {
   readonly find: Doubt
 }
 
-export interface Copied {
+export interface Copied extends Stored {
   readonly outcome: 'copied'
-  readonly sizeBytes: number
-  readonly checksum: string
-  readonly repoSizeBytes: number
-  /** SHA-1 of the stored bytes, undefined when they are the original bytes. */
-  readonly repoChecksum: string | undefined
   readonly pages: { readonly bad: readonly number[]; readonly misaligned: boolean } | undefined
+  /** Undefined: an object of its own or, for an empty file, nothing. */
+  readonly bundle: Place | undefined
 }
 
 /** The file vanished between the walk and now: PostgreSQL dropped it, replay will drop it too. */
@@ -80,40 +94,160 @@ export type CopyResult = Copied | Gone | Same
 
 const SAME: Same = { outcome: 'same' }
 
-const READ_BYTES = MIB
-/** Files larger than this are read and checked while the chunk before is compressed. */
-const AHEAD_BYTES_MIN = 8 * MIB
-
-/** Copies one batch; results in the order of its jobs. */
-export function copyJobs(
-  storage: Storage,
-  setup: CopySetup,
-): (batch: readonly CopyJob[]) => Promise<readonly CopyResult[]> {
-  const copy = copyOne(storage, setup)
-  return async (batch) => await together(batch, copy)
+const EMPTY: Copied = {
+  outcome: 'copied',
+  sizeBytes: 0,
+  checksum: '',
+  repoSizeBytes: 0,
+  repoChecksum: undefined,
+  block: undefined,
+  bundle: undefined,
+  pages: undefined,
 }
 
-function copyOne(storage: Storage, setup: CopySetup): (job: CopyJob) => Promise<CopyResult> {
-  return async (job) => {
-    if (job.kind === 'control') {
-      const { bytes } = await readControlFile(setup.dataDir)
-      return await store({ storage, setup, job, source: single(bytes), page: undefined })
-    }
-    const file = openClusterFile(job)
-    if (file === undefined) return { outcome: 'gone' }
-    try {
-      if (isWorthHashing(job) && (await isPrior(job, readFile(file, job)))) return SAME
-      const page = job.firstBlock === undefined ? undefined : checkOf(setup, file, job.firstBlock)
-      const copied = await store({ storage, setup, job, source: readFile(file, job), page })
-      if (copied.sizeBytes !== job.sizeBytes || copied.checksum !== job.prior?.checksum) {
-        return copied
+const READ_BYTES = MIB
+const ALONE: Place = { bundleId: 0, offsetBytes: 0 }
+
+/** Does one task; results in the order of its jobs. */
+export function copyTasks(
+  storage: Storage,
+  setup: CopySetup,
+): (task: CopyTask) => Promise<readonly CopyResult[]> {
+  return async ({ bundle, jobs }) => {
+    if (bundle !== undefined) return await copyBundle({ storage, setup, bundle }, jobs)
+    return await together(jobs, async (job) => await copyAlone({ storage, setup }, job))
+  }
+}
+
+interface Copying {
+  readonly storage: Storage
+  readonly setup: CopySetup
+  readonly bundle?: Bundle
+}
+
+async function copyAlone(copying: Copying, job: CopyJob): Promise<CopyResult> {
+  const { storage } = copying
+  const results: CopyResult[] = []
+  const begun = await unlessEmpty(collecting(copyFile(copying, job, ALONE), results))
+  if (begun !== undefined) await storage.put(job.key, begun, { durable: 'on-sync' })
+  const [result] = results
+  assertThat(result !== undefined, 'a file that was copied has a result')
+  if (result.outcome !== 'copied') return result
+  if (isPriorContent(job, result)) {
+    await storage.remove(job.key)
+    return SAME
+  }
+  if (begun === undefined && job.block === undefined) {
+    await storage.put(job.key, Buffer.alloc(0), { durable: 'on-sync' })
+  }
+  return result
+}
+
+/** One object of all that is stored of the files; none when that is nothing. */
+async function copyBundle(
+  copying: Required<Copying>,
+  jobs: readonly CopyJob[],
+): Promise<readonly CopyResult[]> {
+  const { storage, bundle } = copying
+  const results: CopyResult[] = []
+  async function* members(): ByteSource {
+    let offsetBytes = 0
+    for (const job of jobs) {
+      const place = { bundleId: bundle.id, offsetBytes }
+      for await (const chunk of collecting(copyFile(copying, job, place), results)) {
+        offsetBytes += chunk.length
+        yield chunk
       }
-      await storage.remove(job.key)
-      return SAME
-    } finally {
-      closeSync(file)
     }
   }
+  const begun = await unlessEmpty(members())
+  if (begun !== undefined) await storage.put(bundle.key, begun, { durable: 'on-sync' })
+  return results
+}
+
+/** The chunks of a copy, its result put to the others at the end. */
+async function* collecting(
+  copy: AsyncGenerator<Buffer, CopyResult, undefined>,
+  results: CopyResult[],
+): ByteSource {
+  results.push(yield* copy)
+}
+
+/** What is stored of a file; its result at the end. */
+async function* copyFile(
+  copying: Copying,
+  job: CopyJob,
+  place: Place,
+): AsyncGenerator<Buffer, CopyResult, undefined> {
+  const { setup } = copying
+  if (job.kind === 'control') {
+    const { bytes } = await readControlFile(setup.dataDir)
+    return yield* store(copying, { job, place, read: () => single(bytes), check: () => undefined })
+  }
+  const file = openClusterFile(job)
+  if (file === undefined) return { outcome: 'gone' }
+  try {
+    const read = (): ByteSource => readFile(file, job)
+    if (isWorthHashing(job) && (await isPrior(job, read()))) return SAME
+    const { firstBlock } = job
+    const check = (): PageCheck | undefined =>
+      firstBlock === undefined ? undefined : checkOf(setup, file, firstBlock)
+    return yield* store(copying, { job, place, read, check })
+  } finally {
+    closeSync(file)
+  }
+}
+
+interface Reading {
+  readonly job: CopyJob
+  readonly place: Place
+  /** The file anew each time, and a check for it. */
+  readonly read: () => ByteSource
+  readonly check: () => PageCheck | undefined
+}
+
+async function* store(
+  copying: Copying,
+  reading: Reading,
+): AsyncGenerator<Buffer, CopyResult, undefined> {
+  const { storage, setup } = copying
+  const { job } = reading
+  const prior = job.block?.prior
+  const before = prior === undefined ? [] : await loadBlockMap(storage, setup, prior)
+  const result = yield* storeOnce(copying, reading, before)
+  if (before.length === 0 || result.repoSizeBytes > 0 || result.sizeBytes === 0) return result
+  if (isPriorContent(job, result)) return SAME
+  // Not one block differs by its checksum and yet the file does: block checksums are short, so all blocks are stored.
+  return yield* storeOnce(copying, reading, [])
+}
+
+async function* storeOnce(
+  { setup, bundle }: Copying,
+  { job, place, read, check }: Reading,
+  before: readonly MapBlock[],
+): AsyncGenerator<Buffer, Copied, undefined> {
+  const page = check()
+  const checked = page === undefined ? read() : through(read(), page)
+  const source = await unlessEmpty(checked)
+  // Backups with bundles store no empty files; this one has become so since it was listed.
+  if (source === undefined && (bundle ?? job.block) !== undefined) return EMPTY
+  const content = { source: source ?? single(Buffer.alloc(0)), sizeBytes: job.sizeBytes }
+  const { bytes, stored } =
+    job.block === undefined
+      ? storeWhole(setup, bundle?.container ?? 'normal', content)
+      : storeBlocks(setup, { job: job.block, place, before }, content)
+  yield* bytes
+  const result = stored()
+  return {
+    outcome: 'copied',
+    ...result,
+    bundle: bundle === undefined ? undefined : place,
+    pages: page === undefined ? undefined : { bad: page.badPages, misaligned: page.misaligned },
+  }
+}
+
+function isPriorContent({ sizeBytes, prior }: CopyJob, result: Copied): boolean {
+  return result.sizeBytes === sizeBytes && result.checksum === prior?.checksum
 }
 
 /** Reading a small file once more costs nothing; a large one, whose time has changed, has most likely changed too. */
@@ -134,61 +268,13 @@ async function isPrior({ prior, sizeBytes }: CopyJob, source: ByteSource): Promi
 /** Worker entry: see worker/thread.ts. */
 export async function openJobs(
   setup: unknown,
-): Promise<(batch: unknown) => Promise<readonly CopyResult[]>> {
+): Promise<(task: unknown) => Promise<readonly CopyResult[]>> {
   if (!isCopySetup(setup)) throw new AppError('assert', 'invalid set-up for a backup worker')
-  const run = copyJobs(openStorage(setup.storage), setup)
-  return async (batch) => {
-    if (!isBatch(batch)) throw new AppError('assert', 'invalid jobs for a backup worker')
-    return await run(batch)
+  const run = copyTasks(openStorage(setup.storage), setup)
+  return async (task) => {
+    if (!isTask(task)) throw new AppError('assert', 'invalid task for a backup worker')
+    return await run(task)
   }
-}
-
-interface Storing {
-  readonly storage: Storage
-  readonly setup: CopySetup
-  readonly job: Pick<CopyJob, 'key'> & Partial<Pick<CopyJob, 'sizeBytes'>>
-  readonly source: ByteSource
-  readonly page: PageCheck | undefined
-}
-
-async function store({ storage, setup, job, source, page }: Storing): Promise<Copied> {
-  const original = measure()
-  const transforms = transformsOf(setup)
-  // Stored bytes that are the original bytes need no second hash.
-  const stored = transforms.length === 0 ? original : measure()
-  const checked = through(source, ...(page === undefined ? [] : [page]), original)
-  const drawn =
-    (job.sizeBytes ?? 0) > AHEAD_BYTES_MIN && stored !== original ? ahead(checked) : checked
-  const filters = stored === original ? [] : [...transforms, stored]
-  await storage.put(job.key, through(drawn, ...filters), { durable: 'on-sync' })
-  return {
-    outcome: 'copied',
-    sizeBytes: original.sizeBytes,
-    checksum: original.sha1(),
-    repoSizeBytes: stored.sizeBytes,
-    repoChecksum: stored === original ? undefined : stored.sha1(),
-    pages: page === undefined ? undefined : { bad: page.badPages, misaligned: page.misaligned },
-  }
-}
-
-/** Stores bytes that come from no cluster file (backup_label, tablespace_map, archived WAL) as the workers would. */
-export async function storeSource(
-  storage: Storage,
-  setup: CopySetup,
-  { key, source }: { readonly key: string; readonly source: ByteSource },
-): Promise<Copied> {
-  return await store({ storage, setup, job: { key }, source, page: undefined })
-}
-
-function transformsOf(setup: CopySetup): readonly Filter[] {
-  const transforms: Filter[] = []
-  if (setup.compressType !== 'none') {
-    transforms.push(compressor(setup.compressType, setup.compressLevel, 'normal'))
-  }
-  if (setup.cipherPass !== undefined) {
-    transforms.push(encryptor(new Secret(setup.cipherPass), 'normal'))
-  }
-  return transforms
 }
 
 /** A descriptor, or undefined when the file is gone. */
@@ -267,8 +353,8 @@ function isCopySetup(value: unknown): value is CopySetup {
   return isRecord(value) && isStorageSpec(value['storage']) && typeof value['dataDir'] === 'string'
 }
 
-function isBatch(value: unknown): value is readonly CopyJob[] {
-  return Array.isArray(value) && value.every(isCopyJob)
+function isTask(value: unknown): value is CopyTask {
+  return isRecord(value) && Array.isArray(value['jobs']) && value['jobs'].every(isCopyJob)
 }
 
 function isCopyJob(value: unknown): value is CopyJob {

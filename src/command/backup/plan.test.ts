@@ -27,6 +27,8 @@ const copied = {
   checksum: 'aa',
   repoSizeBytes: 100,
   repoChecksum: 'bb',
+  block: undefined,
+  bundle: undefined,
   pages: { bad: [], misaligned: false },
 }
 

@@ -4,18 +4,25 @@ import { GIB } from '../../base/units.ts'
 import type { BackupHistory } from '../../format/backup-info.ts'
 import type {
   Manifest,
+  ManifestBlock,
   ManifestDatabase,
   ManifestFile,
   ManifestOptions,
 } from '../../format/manifest.ts'
 import type { BackupKind } from '../../format/label.ts'
-import { fileKey } from '../../format/repo-path.ts'
+import { backupPrefix, blocksKey, bundleKey, fileKey } from '../../format/repo-path.ts'
 import type { Secret } from '../../base/secret.ts'
 import type { ControlFile } from '../../postgres/control-file.ts'
 import type { ClusterListing } from '../../postgres/data-dir.ts'
+import { storedFile } from '../../repo/stored-file.ts'
+import { batchesOf } from '../../worker/batch.ts'
 import { onlyFromPrimary, pageCheckable, segmentNumberOf } from '../../postgres/skip-rules.ts'
 import { referredFile, type Treatment, treatmentOf, whyDelta } from './compare.ts'
-import type { Copied, CopyJob } from './copy-job.ts'
+import { newBlockSizes, staysAsBefore } from './block-size.ts'
+import { arrange } from './bundles.ts'
+import type { Copied, CopyJob, CopyTask } from './copy-job.ts'
+import type { Layout } from './layout.ts'
+import type { BlockJob } from './store-file.ts'
 
 export interface BackupFacts {
   readonly stanza: string
@@ -31,6 +38,7 @@ export interface BackupFacts {
   readonly listing: ClusterListing
   readonly databases: readonly ManifestDatabase[]
   readonly options: ManifestOptions
+  readonly layout: Layout
   readonly annotations: ReadonlyMap<string, string>
   /** The new backup set's key; undefined when the repository is not encrypted. */
   readonly cipherPass: Secret | undefined
@@ -56,8 +64,8 @@ export interface BackupPlan {
   readonly draft: Manifest
   /** By name. */
   readonly work: ReadonlyMap<string, PlannedFile>
-  /** Largest first, so that the last worker is not left alone with a big one. Each is made when it is asked for. */
-  readonly jobs: Iterable<CopyJob>
+  /** Largest files first, so that the last worker is not left alone with a big one. Made when they are asked for. */
+  readonly tasks: Iterable<CopyTask>
   readonly totalBytes: number
   readonly pageSizeBytes: number
   /** Of the primary, for pg_control. */
@@ -86,22 +94,20 @@ export function planBackup(facts: BackupFacts): BackupPlan {
   const diskPaths = new Map(facts.listing.files.map(({ name, diskPath }) => [name, diskPath]))
   const work: PlannedFile[] = []
   const files = listed.files.map((file) => {
+    if (file.sizeBytes === 0 && facts.layout.bundles !== undefined) return emptyFile(facts, file)
     const before = priorFiles.get(file.name)
     const treatment = treatmentOf(file, { before, priorBundle: prior?.bundle === true, delta })
     if (treatment === 'refer') return referredFile(file, before, prior?.label)
     const diskPath = sourcePath(facts, file, diskPaths.get(file.name) ?? '')
-    work.push({ file, diskPath, before, treatment })
-    return file
+    const draft = { ...file, block: blockOf(facts, file, before) }
+    work.push({ file: draft, diskPath, before, treatment })
+    return draft
   })
   const draft = { ...listed, files, options: { ...facts.options, delta } }
-  work.sort((left, right) => right.file.sizeBytes - left.file.sizeBytes)
-  function* jobs(): Generator<CopyJob, void, undefined> {
-    for (const planned of work) yield jobOf(facts, draft, planned)
-  }
   return {
     draft,
     work: new Map(work.map((planned) => [planned.file.name, planned])),
-    jobs: jobs(),
+    tasks: tasksOf(facts, draft, work),
     totalBytes: work.reduce((sum, { file }) => sum + file.sizeBytes, 0),
     pageSizeBytes: facts.control.blockSizeBytes,
     dataDir: facts.dataDir,
@@ -124,6 +130,40 @@ function sourcePath(
   return `${toByteString(standbyDir)}/${name.replace(/^pg_data\//, '')}`
 }
 
+/** With bundles nothing is stored of an empty file, nor referred to. */
+function emptyFile({ options }: BackupFacts, file: ManifestFile): ManifestFile {
+  return options.checksumPage && pageCheckable(file.name) ? { ...file, checksumPage: true } : file
+}
+
+/** The blocks that the file has, or would have if it were not stored whole; the map is not there yet. */
+function blockOf(
+  { layout, startS }: BackupFacts,
+  file: ManifestFile,
+  before: ManifestFile | undefined,
+): ManifestBlock | undefined {
+  if (staysAsBefore(file, before)) return before.block && { ...before.block, mapSizeBytes: 0 }
+  const sizes = layout.blocks && newBlockSizes(file, startS, layout.blocks)
+  return sizes && { ...sizes, mapSizeBytes: 0 }
+}
+
+function* tasksOf(
+  facts: BackupFacts,
+  draft: Manifest,
+  work: readonly PlannedFile[],
+): Generator<CopyTask, void, undefined> {
+  const { alone, bundles } = arrange(work, facts.layout.bundles)
+  function* jobs(files: readonly PlannedFile[]): Generator<CopyJob, void, undefined> {
+    for (const planned of files) yield jobOf(facts, draft, planned)
+  }
+  for (const batch of batchesOf(jobs(alone))) yield { bundle: undefined, jobs: batch }
+  for (const [index, files] of bundles.entries()) {
+    const id = index + 1
+    const key = bundleKey(backupPrefix(facts.stanza, draft.label), id)
+    const container = draft.bundleRaw ? 'raw' : 'normal'
+    yield { bundle: { id, key, container }, jobs: [...jobs(files)] }
+  }
+}
+
 function draftManifest(facts: BackupFacts): Manifest {
   return {
     label: facts.label,
@@ -134,9 +174,9 @@ function draftManifest(facts: BackupFacts): Manifest {
     lsnStop: undefined,
     prior: facts.prior?.label,
     references: [...(facts.prior?.references ?? []), facts.label],
-    bundle: false,
-    bundleRaw: false,
-    blockIncr: false,
+    bundle: facts.layout.bundles !== undefined,
+    bundleRaw: facts.prior?.bundleRaw ?? facts.layout.blocks !== undefined,
+    blockIncr: facts.layout.blocks !== undefined,
     startS: facts.startS,
     copyStartS: facts.copyStartS,
     stopS: 0,
@@ -187,10 +227,15 @@ function jobOf(
 ): CopyJob {
   const checked = facts.options.checksumPage && pageCheckable(file.name)
   const blocksPerSegment = GIB / facts.control.blockSizeBytes
+  const block = blockJob(facts, file, before)
+  const owner = backupPrefix(facts.stanza, draft.label)
   return {
     name: file.name,
     diskPath,
-    key: fileKey(facts.stanza, file, draft.label, draft.options.compressType),
+    key:
+      block === undefined
+        ? fileKey(facts.stanza, file, draft.label, draft.options.compressType)
+        : blocksKey(owner, file.name),
     sizeBytes: file.sizeBytes,
     extent: onlyFromPrimary(file.name) ? 'to-end' : 'exact',
     kind: file.name === CONTROL_NAME ? 'control' : 'file',
@@ -199,6 +244,24 @@ function jobOf(
         ? undefined
         : { checksum: before.checksum, find: treatment },
     firstBlock: checked ? segmentNumberOf(file.name) * blocksPerSegment : undefined,
+    block,
+  }
+}
+
+function blockJob(
+  { stanza, prior, layout }: BackupFacts,
+  file: ManifestFile,
+  before: ManifestFile | undefined,
+): BlockJob | undefined {
+  const { block } = file
+  if (layout.blocks === undefined || block === undefined) return undefined
+  const isLike = prior !== undefined && staysAsBefore(file, before)
+  const stored = isLike ? storedFile(stanza, prior, before) : undefined
+  return {
+    sizeBytes: block.sizeBytes,
+    checksumSizeBytes: block.checksumSizeBytes,
+    superBlockBytes: layout.blocks.superBlockBytes,
+    prior: stored?.kind === 'blocks' ? stored : undefined,
   }
 }
 
@@ -212,6 +275,9 @@ export function copiedFile(draft: ManifestFile, result: Copied): ManifestFile {
     checksum: result.sizeBytes === 0 ? undefined : result.checksum,
     repoSizeBytes: result.repoSizeBytes,
     repoChecksum: result.repoChecksum,
+    bundleId: result.bundle?.bundleId,
+    bundleOffsetBytes: result.bundle?.offsetBytes ?? 0,
+    block: result.block ?? draft.block,
     checksumPage: pages === undefined ? undefined : pages.bad.length === 0 && !pages.misaligned,
     checksumPageErrors:
       pages === undefined || pages.misaligned || pages.bad.length === 0

@@ -21,14 +21,16 @@ import {
 import { readControlFile } from '../../postgres/read-control-file.ts'
 import { type ArchivedFile, readArchived } from '../../repo/archive.ts'
 import { type Repo, storageSpec } from '../../repo/repo.ts'
-import type { Context } from '../command.ts'
+import { storedSet } from '../../repo/stored-file.ts'
+import { type Context, stanzaOf } from '../command.ts'
 import type { Server, Servers } from '../preflight.ts'
 import type { PgConnection } from '../../postgres/connection.ts'
 import { compareBytes } from '../../base/text.ts'
-import { type Copied, type CopySetup, storeSource } from './copy-job.ts'
+import type { CopySetup } from './copy-job.ts'
 import type { BackupPlan } from './plan.ts'
 import { assertShutDown, type BackupCluster } from './cluster.ts'
 import { assertStillFollowing, awaitStandby, type BackupStart } from './standby.ts'
+import { type Stored, storeSource } from './store-file.ts'
 import { archivePlace, awaitSegments } from './wal.ts'
 
 /** Disposing without `stop` ends the mode and gives the backup up. */
@@ -254,7 +256,7 @@ async function accountForWal(
   return files
 }
 
-function assertChecksum(segment: SegmentName, file: ArchivedFile, copied: Copied): void {
+function assertChecksum(segment: SegmentName, file: ArchivedFile, copied: Stored): void {
   if (file.checksum === copied.checksum) return
   throw new AppError(
     'checksum',
@@ -287,7 +289,7 @@ function newFile(manifest: Manifest, name: string): ManifestFile {
   }
 }
 
-function storedFile(file: ManifestFile, copied: Copied): ManifestFile {
+function storedFile(file: ManifestFile, copied: Stored): ManifestFile {
   return {
     ...file,
     sizeBytes: copied.sizeBytes,
@@ -310,9 +312,8 @@ export function copySetup(
   return {
     storage: storageSpec(context.config, repo.key),
     dataDir,
-    compressType: manifest.options.compressType,
+    ...storedSet(stanzaOf(context), manifest),
     compressLevel: manifest.options.compressLevel ?? 0,
-    cipherPass: manifest.cipherPass?.reveal(),
     pageSizeBytes,
     headerCheck: context.config.flag('page-header-check') ? 'on' : 'off',
   }

@@ -9,7 +9,6 @@ export const REPO_OPTIONS = {
     commands: ['backup'],
     default: 'n',
     depends: { option: 'repo-bundle', values: ['y'], otherwise: 'n' },
-    support: 'not-yet',
   },
   'repo-block-age-map': {
     kind: 'hash',
@@ -18,7 +17,6 @@ export const REPO_OPTIONS = {
     commands: ['backup'],
     depends: { option: 'repo-block', values: ['y'] },
     internal: true,
-    support: 'not-yet',
   },
   'repo-block-checksum-size-map': {
     kind: 'hash',
@@ -27,7 +25,6 @@ export const REPO_OPTIONS = {
     commands: ['backup'],
     depends: { option: 'repo-block', values: ['y'] },
     internal: true,
-    support: 'not-yet',
   },
   'repo-block-size-map': {
     kind: 'hash',
@@ -36,7 +33,6 @@ export const REPO_OPTIONS = {
     commands: ['backup'],
     depends: { option: 'repo-block', values: ['y'] },
     internal: true,
-    support: 'not-yet',
   },
   'repo-block-size-super': {
     kind: 'size',
@@ -47,7 +43,6 @@ export const REPO_OPTIONS = {
     range: ['32KiB', '16MiB'],
     depends: { option: 'repo-block', values: ['y'] },
     internal: true,
-    support: 'not-yet',
   },
   'repo-block-size-super-full': {
     kind: 'size',
@@ -58,7 +53,6 @@ export const REPO_OPTIONS = {
     range: ['32KiB', '16MiB'],
     depends: { option: 'repo-block', values: ['y'] },
     internal: true,
-    support: 'not-yet',
   },
   'repo-bundle': {
     kind: 'boolean',
@@ -66,7 +60,6 @@ export const REPO_OPTIONS = {
     group: 'repo',
     commands: ['backup'],
     default: 'n',
-    support: 'not-yet',
   },
   'repo-bundle-limit': {
     kind: 'size',
@@ -76,7 +69,6 @@ export const REPO_OPTIONS = {
     default: '2MiB',
     range: ['8KiB', '1PiB'],
     depends: { option: 'repo-bundle', values: ['y'] },
-    support: 'not-yet',
   },
   'repo-bundle-size': {
     kind: 'size',
@@ -86,7 +78,6 @@ export const REPO_OPTIONS = {
     default: '20MiB',
     range: ['1MiB', '1PiB'],
     depends: { option: 'repo-bundle', values: ['y'] },
-    support: 'not-yet',
   },
   'repo-cipher-pass': {
     kind: 'string',
