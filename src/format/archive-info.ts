@@ -1,6 +1,6 @@
 /** `archive.info`: which clusters have archived WAL into a stanza, and the key of that WAL. Source: pgBackRest 2.60. */
 import { isDeepStrictEqual } from 'node:util'
-import { assertThat, AppError } from '../base/error.ts'
+import { AppError, assertThat } from '../base/error.ts'
 import { Secret } from '../base/secret.ts'
 import { asObject, count, identifier, text } from './fields.ts'
 import {

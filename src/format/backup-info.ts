@@ -1,8 +1,8 @@
 /** `backup.info`: the index of a stanza's backups, which can be rebuilt from their manifests. Source: pgBackRest 2.60. */
 import { isDeepStrictEqual } from 'node:util'
+import { AppError, assertThat } from '../base/error.ts'
 import type { Secret } from '../base/secret.ts'
 import { compareBytes } from '../base/text.ts'
-import { assertThat, AppError } from '../base/error.ts'
 import {
   cipherSection,
   currentOf,

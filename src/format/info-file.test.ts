@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isErrorKind, type ErrorKind } from '../base/error.ts'
+import { type ErrorKind, isErrorKind } from '../base/error.ts'
 import { toBytes } from '../base/text.ts'
 import { parseInfoFile, renderInfoFile } from './info-file.ts'
 

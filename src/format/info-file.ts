@@ -207,11 +207,10 @@ class Checksum {
 
 /** The bytes of an info file written by this program. Sections and keys are sorted; empty sections are left out. */
 export function renderInfoFile(sections: InfoSections): Buffer {
-  return writeInfoFile(
-    Array.from(sections)
-      .toSorted(byName)
-      .map(([name, values]) => ({ name, values: Array.from(values).toSorted(byName) })),
-  )
+  const sorted = Array.from(sections)
+    .toSorted(byName)
+    .map(([name, values]) => ({ name, values: Array.from(values).toSorted(byName) }))
+  return Buffer.concat([...infoFilePieces(sorted)])
 }
 
 function byName([left]: readonly [string, unknown], [right]: readonly [string, unknown]): number {
@@ -225,53 +224,47 @@ export interface InfoSection {
 }
 
 /**
- * `renderInfoFile` for files too large to keep as sections; `sections` are in ascending byte order of names.
- * Throws `format` for a key that could not be read back, such as a file name with a line feed in it.
+ * `renderInfoFile` for files too large to keep as sections or as bytes: pieces in a row; `sections` are in ascending byte
+ * order of names. Throws `format` for a key that could not be read back, such as a file name with a line feed in it.
  */
-export function writeInfoFile(sections: Iterable<InfoSection>): Buffer {
-  const writer = new InfoWriter()
-  writer.section({
+export function* infoFilePieces(
+  sections: Iterable<InfoSection>,
+): Generator<Buffer, void, undefined> {
+  const checksum = new Checksum()
+  let pending = ''
+  for (const { name, values } of withHeader(sections)) {
+    let isOpen = false
+    for (const [key, value] of values) {
+      if (!isOpen) pending += `[${name}]\n`
+      isOpen = true
+      const valueText = renderJson(value)
+      const line = `${key}=${valueText}`
+      assertReadable(key, line)
+      checksum.take(name, key, valueText)
+      pending += `${line}\n`
+      if (pending.length <= PIECE_CHARS) continue
+      yield pieceOf(pending)
+      pending = ''
+    }
+    if (isOpen) pending += '\n'
+  }
+  yield pieceOf(`${pending}[${HEADER_SECTION}]\nbackrest-checksum="${checksum.end()}"\n`)
+}
+
+function* withHeader(sections: Iterable<InfoSection>): Generator<InfoSection> {
+  yield {
     name: HEADER_SECTION,
     values: [
       ['backrest-format', FORMAT_NUMBER],
       ['backrest-version', WRITER_VERSION],
     ],
-  })
-  for (const section of sections) writer.section(section)
-  return writer.end()
+  }
+  yield* sections
 }
 
-class InfoWriter {
-  readonly #checksum = new Checksum()
-  readonly #pieces: Buffer[] = []
-  #pending = ''
-
-  section({ name, values }: InfoSection): void {
-    let isOpen = false
-    for (const [key, value] of values) {
-      if (!isOpen) this.#pending += `[${name}]\n`
-      isOpen = true
-      const valueText = renderJson(value)
-      const line = `${key}=${valueText}`
-      assertReadable(key, line)
-      this.#checksum.take(name, key, valueText)
-      this.#pending += `${line}\n`
-      if (this.#pending.length > PIECE_CHARS) this.#flush()
-    }
-    if (isOpen) this.#pending += '\n'
-  }
-
-  end(): Buffer {
-    this.#pending += `[${HEADER_SECTION}]\nbackrest-checksum="${this.#checksum.end()}"\n`
-    this.#flush()
-    return Buffer.concat(this.#pieces)
-  }
-
-  #flush(): void {
-    if (/[^\0-\xff]/.test(this.#pending)) throw new RangeError('info files hold byte strings only')
-    this.#pieces.push(Buffer.from(this.#pending, 'latin1'))
-    this.#pending = ''
-  }
+function pieceOf(text: string): Buffer {
+  if (/[^\0-\xff]/.test(text)) throw new RangeError('info files hold byte strings only')
+  return Buffer.from(text, 'latin1')
 }
 
 /** A line is only written when reading it gives the same key again. */

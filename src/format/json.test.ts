@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isErrorKind } from '../base/error.ts'
-import { memberOf } from './fields.ts'
-import { isObject } from './fields.ts'
+import { isObject, memberOf } from './fields.ts'
 import { parseJson, quoteJson, renderJson } from './json.ts'
 
 const refused = (text: string): void => {

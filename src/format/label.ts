@@ -1,5 +1,5 @@
 /** Backup labels: what they say, and which one a new backup gets. Source: pgBackRest 2.60. */
-import { assertThat, AppError } from '../base/error.ts'
+import { AppError, assertThat } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
 
 export const BACKUP_KINDS = ['full', 'diff', 'incr'] as const

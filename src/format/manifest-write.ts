@@ -1,7 +1,7 @@
 /** Writes the text of a manifest as pgBackRest 2.60 does: same members, same order, same defaults. */
 import { assertThat } from '../base/error.ts'
 import { cipherSection } from './archive-info.ts'
-import { type InfoSection, writeInfoFile } from './info-file.ts'
+import { type InfoSection, infoFilePieces } from './info-file.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import {
   BLOCK_CHECKSUM_BYTES,
@@ -27,7 +27,12 @@ interface Defaults {
 
 /** Throws `format` for a name that the text cannot hold. The manifest has a path `pg_data`. */
 export function renderManifest(manifest: Manifest): Buffer {
-  return writeInfoFile(sectionsOf(manifest))
+  return Buffer.concat([...manifestPieces(manifest)])
+}
+
+/** `renderManifest`, a piece at a time: of a cluster with many files the whole is tens of megabytes. */
+export function manifestPieces(manifest: Manifest): Generator<Buffer, void, undefined> {
+  return infoFilePieces(sectionsOf(manifest))
 }
 
 function* sectionsOf(manifest: Manifest): Generator<InfoSection> {

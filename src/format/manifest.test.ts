@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JsonValue } from './json.ts'
 import { renderInfoFile } from './info-file.ts'
+import type { JsonValue } from './json.ts'
 import { assertComplete, type Manifest } from './manifest.ts'
 import { parseManifest } from './manifest-read.ts'
 import { renderManifest } from './manifest-write.ts'

@@ -15,8 +15,8 @@ import {
   parseArchiveId,
   parseLsn,
   segmentAt,
-  segmentsBetween,
   segmentStart,
+  segmentsBetween,
   timelineOf,
 } from './wal.ts'
 

@@ -11,8 +11,8 @@ import {
   parseLsn,
   parseSegmentName,
   segmentAt,
-  segmentsBetween,
   segmentStart,
+  segmentsBetween,
   timelineOf,
 } from './wal.ts'
 

@@ -1,5 +1,5 @@
 /** WAL names and positions: segments, LSNs, archive ids, and the names of archived files. Source: pgBackRest 2.60. */
-import { assertThat, AppError } from '../base/error.ts'
+import { AppError, assertThat } from '../base/error.ts'
 import { type CompressType, compressTypeOfName, extensionOf } from '../pipe/compress-type.ts'
 
 declare const brand: unique symbol

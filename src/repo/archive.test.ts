@@ -10,8 +10,8 @@ import { compressor } from '../pipe/compress.ts'
 import { collect, single, through } from '../pipe/pipe.ts'
 import { openStorage } from '../storage/open.ts'
 import {
-  archiveKey,
   type ArchivePlace,
+  archiveKey,
   findPlainFile,
   findSegment,
   isSegmentFile,

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isErrorKind } from '../base/error.ts'
-import { acquireLock, isLocked, lockFile, type LockOptions, readLock } from './lock.ts'
+import { acquireLock, isLocked, type LockOptions, lockFile, readLock } from './lock.ts'
 
 interface Directory extends Disposable {
   readonly lockPath: string

@@ -14,7 +14,7 @@ import type { Manifest } from '../format/manifest.ts'
 import { parseManifest } from '../format/manifest-read.ts'
 import { archiveInfoKey, backupInfoKey, copyKeyOf, manifestKey } from '../format/repo-path.ts'
 import { decryptor, encryptor } from '../pipe/cipher.ts'
-import { collect, single, through } from '../pipe/pipe.ts'
+import { type ByteSource, collect, single, through } from '../pipe/pipe.ts'
 import { openStorage, type StorageSpec } from '../storage/open.ts'
 import type { Storage } from '../storage/storage.ts'
 
@@ -85,14 +85,15 @@ export async function readObject(
   }
 }
 
-/** Writes one small object, encrypted when `pass` is given; durable when resolved. */
+/** Writes one object, encrypted when `pass` is given; durable when resolved. */
 export async function writeObject(
   storage: Storage,
   key: string,
-  content: Buffer,
+  content: ByteSource,
   pass: Secret | undefined,
 ): Promise<void> {
-  await storage.put(key, await sealed(content, pass))
+  const filters = pass === undefined ? [] : [encryptor(pass, 'normal')]
+  await storage.put(key, through(content, ...filters))
 }
 
 async function sealed(content: Buffer, pass: Secret | undefined): Promise<Buffer> {

@@ -4,12 +4,11 @@
  * Order is the promise: every stored byte is durable, then `backup.manifest.copy`, then `backup.manifest` (now the
  * backup exists), then the history, `latest` and backup.info, which can all be rebuilt from it.
  */
-import { createGzip } from 'node:zlib'
-import { buffer } from 'node:stream/consumers'
-import { Readable } from 'node:stream'
+
+import { compareBytes } from '../../base/text.ts'
 import { type BackupInfo, entryOfManifest } from '../../format/backup-info.ts'
 import { assertComplete, type Manifest } from '../../format/manifest.ts'
-import { renderManifest } from '../../format/manifest-write.ts'
+import { manifestPieces } from '../../format/manifest-write.ts'
 import {
   backupPrefix,
   copyKeyOf,
@@ -17,6 +16,8 @@ import {
   manifestHistoryKey,
   manifestKey,
 } from '../../format/repo-path.ts'
+import { compressor } from '../../pipe/compress.ts'
+import { type ByteSource, through } from '../../pipe/pipe.ts'
 import {
   loadArchiveInfo,
   type Repo,
@@ -24,7 +25,6 @@ import {
   saveBackupInfo,
   writeObject,
 } from '../../repo/repo.ts'
-import { compareBytes } from '../../base/text.ts'
 
 export interface Completion {
   readonly repo: Repo
@@ -40,7 +40,12 @@ export async function saveDraft(
   manifest: Manifest,
 ): Promise<void> {
   const key = copyKeyOf(manifestKey(stanza, manifest.label))
-  await writeObject(repo.storage, key, renderManifest(manifest), info.cipherPass)
+  await writeObject(repo.storage, key, textOf(manifest), info.cipherPass)
+}
+
+/** Made anew for each object: kept whole it would be most of the memory that a backup of many files needs. */
+async function* textOf(manifest: Manifest): ByteSource {
+  yield* manifestPieces(manifest)
 }
 
 export async function complete(completion: Completion, manifest: Manifest): Promise<void> {
@@ -48,11 +53,10 @@ export async function complete(completion: Completion, manifest: Manifest): Prom
   assertComplete(manifest)
   const { label } = manifest
   const key = manifestKey(stanza, label)
-  const text = renderManifest(manifest)
   await repo.storage.sync(backupPrefix(stanza, label))
-  await writeObject(repo.storage, copyKeyOf(key), text, info.cipherPass)
-  await writeObject(repo.storage, key, text, info.cipherPass)
-  const packed = await buffer(Readable.from([text]).pipe(createGzip({ level: 9 })))
+  await writeObject(repo.storage, copyKeyOf(key), textOf(manifest), info.cipherPass)
+  await writeObject(repo.storage, key, textOf(manifest), info.cipherPass)
+  const packed = through(textOf(manifest), compressor('gz', 9, 'normal'))
   await writeObject(repo.storage, manifestHistoryKey(stanza, label), packed, info.cipherPass)
   if (completion.symlink === 'on') await repo.storage.link(latestKey(stanza), label)
   const others = info.backups.filter((backup) => backup.label !== label)

@@ -2,7 +2,7 @@
 import { AppError } from '../../base/error.ts'
 import { SECOND_MS } from '../../base/units.ts'
 import { formatLsn } from '../../format/wal.ts'
-import { checkpoint, readReplayState, type ReplayState } from '../../postgres/backup-mode.ts'
+import { checkpoint, type ReplayState, readReplayState } from '../../postgres/backup-mode.ts'
 import type { PgConnection } from '../../postgres/connection.ts'
 import type { Context } from '../command.ts'
 import type { Server } from '../preflight.ts'
