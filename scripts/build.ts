@@ -16,6 +16,7 @@ const ENTRIES = {
   thread: 'src/worker/thread.ts',
   'backup-copy': 'src/command/backup/copy-job.ts',
   'restore-copy': 'src/command/restore/copy-job.ts',
+  'verify-check': 'src/command/verify/check-job.ts',
 }
 
 /** Loaded at run time by a URL relative to the code: they lie beside it. */

@@ -65,3 +65,18 @@ export function parseTimeMs(text: string): number | undefined {
   const ms = Number(found[1]) * (TIME_FACTORS_MS[(found[2] ?? 's').toLowerCase()] ?? 1)
   return Number.isSafeInteger(Math.round(ms)) ? Math.round(ms) : undefined
 }
+
+/** `2026-11-22 18:20:58+00`: local time with its offset, minutes only when there are some (pgBackRest 2.60). */
+export function formatLocalTime(seconds: number): string {
+  const at = new Date(seconds * SECOND_MS)
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
+  const offset = at.getTimezoneOffset()
+  const hours = two(Math.floor(Math.abs(offset) / 60))
+  const minutes = Math.abs(offset) % 60
+  return `${day} ${time}${offset > 0 ? '-' : '+'}${hours}${minutes === 0 ? '' : `:${two(minutes)}`}`
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0')
+}

@@ -17,6 +17,7 @@ const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
   'stanza-upgrade': async () => (await import('../command/stanza-upgrade.ts')).stanzaUpgrade,
   start: async () => (await import('../command/start.ts')).start,
   stop: async () => (await import('../command/stop.ts')).stop,
+  verify: async () => (await import('../command/verify/verify.ts')).verify,
 }
 
 export async function implementationOf(name: CommandName): Promise<Command> {

@@ -272,10 +272,21 @@ export const COMMANDS = {
   },
   verify: {
     summary: 'verify the contents of the repository',
-    description: ['Reads every backup and all WAL and checks them against their checksums.'],
-    examples: [{ text: 'One stanza', command: 'pgsurety --stanza=main verify' }],
+    description: [
+      'Reads every backup and all WAL and compares them with their checksums, the info files and manifests with their copies and with each other, and looks for WAL that should be there. Of several repositories all are verified unless --repo names one.',
+      'Exits with 0 when everything was read and is right, with 103 when something is damaged or missing, and with 105 when nothing is known to be wrong but something could not be read. pgBackRest exits with 0 whatever it finds.',
+      'Names each object that is wrong, the backups that need it, and the time that can no longer be reached.',
+    ],
+    examples: [
+      { text: 'One stanza', command: 'pgsurety --stanza=main verify' },
+      { text: 'A report', command: 'pgsurety --stanza=main --output=text --verbose verify' },
+      {
+        text: 'Only whether all files are there and as long as they should be',
+        command: 'pgsurety --stanza=main --level=presence verify',
+      },
+    ],
     parameters: [],
-    support: 'not-yet',
+    support: 'works',
   },
   version: {
     summary: 'show the version',

@@ -6,11 +6,13 @@ import { parseWalHeader } from './wal-header.ts'
 const WRITTEN_BY_15 =
   '10d10200010000000000000100000000000000000000000079db5f690297036b0000000100200000'
 
-test('a WAL header names release, cluster and segment size', () => {
+test('a WAL header names release, cluster, segment size and position', () => {
   assert.deepEqual(parseWalHeader(Buffer.from(WRITTEN_BY_15, 'hex')), {
     version: '15',
     systemId: 7711173023602039673n,
     segmentSizeBytes: 16777216,
+    timeline: 1,
+    startLsn: 0x1000000n,
   })
 })
 

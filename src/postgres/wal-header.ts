@@ -6,6 +6,10 @@ export interface WalHeader {
   readonly version: string
   readonly systemId: bigint
   readonly segmentSizeBytes: number
+  /** Of the page. In the first segment of a timeline it may be the one before: that part was copied. */
+  readonly timeline: number
+  /** The LSN of the segment's first byte. */
+  readonly startLsn: bigint
 }
 
 /** What `parseWalHeader` needs of a segment. */
@@ -13,6 +17,8 @@ export const WAL_HEADER_BYTES = 40
 
 const MAGIC_AT = 0
 const INFO_AT = 2
+const TIMELINE_AT = 4
+const START_LSN_AT = 8
 const SYSTEM_ID_AT = 24
 const SEGMENT_SIZE_AT = 32
 const INFO_LONG_HEADER = 0x0002
@@ -39,5 +45,7 @@ export function parseWalHeader(firstBytes: Buffer): WalHeader {
     version: release.version,
     systemId: firstBytes.readBigUInt64LE(SYSTEM_ID_AT),
     segmentSizeBytes: firstBytes.readUInt32LE(SEGMENT_SIZE_AT),
+    timeline: firstBytes.readUInt32LE(TIMELINE_AT),
+    startLsn: firstBytes.readBigUInt64LE(START_LSN_AT),
   }
 }

@@ -265,7 +265,7 @@ class PosixStorage implements Storage {
       if (bytesRead === 0) {
         const range = `${sizeBytes} bytes at offset ${offsetBytes}`
         const message = `unable to read ${range} of ${this.#tree.shown(key)}: it is too short`
-        throw new AppError('file-read', message)
+        throw new AppError('format', message)
       }
       done += bytesRead
       yield wanted.subarray(0, bytesRead)

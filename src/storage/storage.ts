@@ -44,7 +44,7 @@ export interface PutOptions {
 export interface GetRange {
   /** First byte, from 0. */
   readonly offsetBytes: number
-  /** Number of bytes. Fewer bytes than asked (object too short) is `file-read`. */
+  /** Number of bytes. An object that ends before them is `format`: it is there, and wrong. */
   readonly sizeBytes: number
 }
 

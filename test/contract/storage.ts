@@ -226,8 +226,8 @@ function reading(on: On): void {
 
     const over = { offsetBytes: 8, sizeBytes: 3 }
     const beyond = { offsetBytes: 11, sizeBytes: 1 }
-    await assert.rejects(read(storage, 'a', over), ofKind('file-read'))
-    await assert.rejects(read(storage, 'a', beyond), ofKind('file-read'))
+    await assert.rejects(read(storage, 'a', over), ofKind('format'))
+    await assert.rejects(read(storage, 'a', beyond), ofKind('format'))
   })
 
   on('a range of a large object may cross chunks', async (storage) => {

@@ -1,5 +1,5 @@
 /** `info` for people: line for line what pgBackRest 2.60 prints. */
-import { formatSize } from '../../base/units.ts'
+import { formatLocalTime, formatSize } from '../../base/units.ts'
 import type { BackupEntry } from '../../format/backup-info.ts'
 import { kindOfLabel } from '../../format/label.ts'
 import {
@@ -187,7 +187,7 @@ function backupToText({ repoKey, entry, manifest }: ListedBackup, question: Ques
   const details =
     question.label === undefined || manifest === undefined ? undefined : detailsOf(manifest)
   const lines = [
-    `timestamp start/stop: ${timeToText(entry.startS)} / ${timeToText(entry.stopS)}`,
+    `timestamp start/stop: ${formatLocalTime(entry.startS)} / ${formatLocalTime(entry.stopS)}`,
     `wal start/stop: ${rangeToText(entry.archiveStart, entry.archiveStop) ?? 'n/a'}`,
     ...lsnRange(entry, question),
     `database size: ${formatSize(entry.sizeBytes)}, database backup size: ${formatSize(entry.sizeDeltaBytes)}`,
@@ -260,19 +260,4 @@ function references({ references: labels }: BackupEntry, question: Question): re
 function errors({ error }: BackupEntry, damagedFiles: readonly string[]): readonly string[] {
   if (damagedFiles.length > 0) return [`error list: ${damagedFiles.join(', ')}`]
   return error === true ? ['error(s) detected during backup'] : []
-}
-
-function two(value: number): string {
-  return String(value).padStart(2, '0')
-}
-
-/** `2026-11-22 18:20:58+00`: local time with its offset, minutes only when there are some. */
-function timeToText(seconds: number): string {
-  const at = new Date(seconds * 1000)
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
-  const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
-  const offset = at.getTimezoneOffset()
-  const hours = two(Math.floor(Math.abs(offset) / 60))
-  const minutes = Math.abs(offset) % 60
-  return `${day} ${time}${offset > 0 ? '-' : '+'}${hours}${minutes === 0 ? '' : `:${two(minutes)}`}`
 }

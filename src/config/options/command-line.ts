@@ -90,6 +90,16 @@ export const COMMAND_LINE_OPTIONS = {
     default: 'n',
     support: 'not-yet',
   },
+  level: {
+    kind: 'choice',
+    summary:
+      'How closely to look: content reads every byte; presence only looks whether all is there and as long as it should be, and finds no changed byte.',
+    section: 'command-line',
+    commands: ['verify'],
+    default: 'content',
+    allowed: ['content', 'presence'],
+    origin: 'pgsurety',
+  },
   lock: {
     kind: 'list',
     summary: 'Locks to take.',
@@ -135,7 +145,7 @@ export const COMMAND_LINE_OPTIONS = {
     allowed: ['text', 'json'],
     byCommand: {
       expire: { depends: { option: 'explain', values: ['y'], otherwise: 'text' } },
-      verify: { default: 'none', allowed: ['none', 'text'] },
+      verify: { default: 'none', allowed: ['none', 'text', 'json'] },
       version: { default: 'text', allowed: ['text', 'num'] },
     },
   },
@@ -321,11 +331,10 @@ export const COMMAND_LINE_OPTIONS = {
   },
   verbose: {
     kind: 'boolean',
-    summary: 'Show more.',
+    summary: 'Report also what is right.',
     section: 'command-line',
     commands: ['verify'],
     default: 'n',
-    support: 'not-yet',
   },
   version: {
     kind: 'boolean',

@@ -1,0 +1,55 @@
+/** The JSON report. pgBackRest 2.60 has none; the shape is docs/verify.md's and stays. */
+import type { JsonObject } from '../../format/json.ts'
+import type { ArchiveReport } from './archive.ts'
+import type { BackupReport } from './backups.ts'
+import type { Problem, Tally } from './findings.ts'
+import type { Lost } from './lost.ts'
+import { type RepoReport, statusOf } from './verify-repo.ts'
+
+export function reportToJson(reports: readonly RepoReport[]): readonly JsonObject[] {
+  return reports.map((report) => ({
+    archive: report.archives.map(archiveToJson),
+    backup: report.backups.map(backupToJson),
+    lost: report.lost.map(lostToJson),
+    problem: report.problems.map(problemToJson),
+    'problem-total': {
+      invalid: report.counts.invalid,
+      unreadable: report.counts.unreadable,
+    },
+    level: report.level,
+    repo: report.repoKey,
+    stanza: report.stanza,
+    status: statusOf(report),
+    unusable: report.unusable,
+  }))
+}
+
+function archiveToJson({ id, tally, ranges }: ArchiveReport): JsonObject {
+  return {
+    id,
+    range: ranges.map(({ first, last }) => ({ start: first, stop: last })),
+    wal: tallyToJson(tally),
+  }
+}
+
+function backupToJson({ label, status, tally }: BackupReport): JsonObject {
+  return { file: tallyToJson(tally), label, status }
+}
+
+function tallyToJson(tally: Tally): JsonObject {
+  return { ...tally }
+}
+
+function problemToJson({ object, file, kind, detail, backups }: Problem): JsonObject {
+  return { backup: backups, detail, file: file ?? null, kind, object }
+}
+
+function lostToJson({ archiveId, timeline, first, last, fromS, until }: Lost): JsonObject {
+  return {
+    'archive-id': archiveId,
+    from: fromS ?? null,
+    timeline,
+    until: until === undefined ? null : { backup: until.label, time: until.stopS },
+    wal: { start: first, stop: last },
+  }
+}
