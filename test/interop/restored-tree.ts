@@ -1,4 +1,5 @@
 /** What tools restore of one backup, one after the other to the same place: compared as trees, or started. */
+import { existsSync } from 'node:fs'
 import { readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,10 +9,15 @@ import { compareTrees } from '../harness/tree.ts'
 import type { SharedRepository, Tool } from './shared-stanza.ts'
 
 /** Restores one backup into `data` and `tablespaces` of a folder, its path. The restored cluster does not archive. */
-async function restore(repository: SharedRepository, tool: Tool, label: string): Promise<string> {
+async function restore(
+  repository: SharedRepository,
+  tool: Tool,
+  label: string,
+  argv: readonly string[] = [],
+): Promise<string> {
   const place = placeOf(repository)
   await runAs(['mkdir', '-m', '700', place, `${place}/data`])
-  await restoreInto(repository, tool, [`--set=${label}`])
+  await restoreInto(repository, tool, [`--set=${label}`, ...argv])
   return place
 }
 
@@ -35,18 +41,19 @@ async function restoreInto(
 }
 
 /**
- * Differences of what `others` restore from what `first` restores, as lines: content, modes, owners, link targets and
+ * Differences of what `others` restore from what `first` restores, both with the options `argv`, as lines: content, modes, owners, link targets and
  * the files' modification times.
  */
 export async function restoreDifferences(
   repository: SharedRepository,
   label: string,
   [first, ...others]: readonly [Tool, ...Tool[]],
+  argv: readonly string[] = [],
 ): Promise<readonly string[]> {
-  const expected = await restoreAside(repository, first, label)
+  const expected = await restoreAside(repository, first, label, argv)
   const differences: string[] = []
   for (const other of others) {
-    const found = await restoreAside(repository, other, label)
+    const found = await restoreAside(repository, other, label, argv)
     // pgBackRest before 2.51 leaves the checkpoint in pg_control as it was.
     const ignore = [first, other].includes('2.45') ? [/^data\/global\/pg_control$/] : []
     const lines = await compareTrees(expected, found, { ignore, modifiedTimes: 'compare' })
@@ -81,8 +88,9 @@ async function restoreAside(
   repository: SharedRepository,
   tool: Tool,
   label: string,
+  argv: readonly string[] = [],
 ): Promise<string> {
-  const place = await restore(repository, tool, label)
+  const place = await restore(repository, tool, label, argv)
   const aside = `${place}-by-${tool}`
   await rename(place, aside)
   await maskRun(`${aside}/data`)
@@ -97,7 +105,9 @@ async function maskRun(dataDir: string): Promise<void> {
     .replaceAll(/^restore_command = '.* archive-get %f "%p"'$/gm, 'restore_command')
     .replaceAll(/^(#.* on )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/gm, '$1then')
   await writeFile(path, masked, 'latin1')
-  for (const made of [path, `${dataDir}/recovery.signal`]) await utimes(made, 0, 0)
+  for (const name of ['postgresql.auto.conf', 'recovery.signal', 'standby.signal']) {
+    if (existsSync(`${dataDir}/${name}`)) await utimes(`${dataDir}/${name}`, 0, 0)
+  }
 }
 
 /** What a query gives in the cluster that `tool` restores, after it has recovered to the end of the WAL. */

@@ -38,7 +38,8 @@ export interface PlaceJob {
   readonly name: string
   /** Byte string; where the file goes. */
   readonly diskPath: string
-  readonly stored: StoredFile
+  /** `hole`: nothing is read; the file has its size and no content. */
+  readonly stored: StoredFile | { readonly kind: 'hole' }
   readonly sizeBytes: number
   readonly checksum: string | undefined
   readonly mode: number
@@ -48,8 +49,10 @@ export interface PlaceJob {
   readonly existing: 'keep-if-identical' | 'replace'
 }
 
+const OUTCOMES = ['copied', 'kept', 'hole'] as const
+
 export interface PlaceResult {
-  readonly outcome: 'copied' | 'kept'
+  readonly outcome: (typeof OUTCOMES)[number]
 }
 
 const READ_BYTES = MIB
@@ -68,6 +71,7 @@ export function placeJobs(
 }
 
 async function place(storage: Storage, { set }: PlaceSetup, job: PlaceJob): Promise<PlaceResult> {
+  if (job.stored.kind === 'hole') return await placeHole(job)
   const found = job.existing === 'replace' ? 'nothing' : inspect(job)
   if (found === 'identical') {
     using file = openTarget(job, 'r+')
@@ -86,6 +90,14 @@ async function place(storage: Storage, { set }: PlaceSetup, job: PlaceJob): Prom
   dress(descriptor, job)
   await sync(descriptor)
   return { outcome: 'copied' }
+}
+
+async function placeHole(job: PlaceJob): Promise<PlaceResult> {
+  using file = openTarget(job, 'w')
+  ftruncateSync(file.descriptor, job.sizeBytes)
+  dress(file.descriptor, job)
+  await sync(file.descriptor)
+  return { outcome: 'hole' }
 }
 
 /** Worker entry: see worker/thread.ts. */
@@ -127,7 +139,7 @@ async function fill(descriptor: number, source: ByteSource): Promise<Content> {
 
 function assertRight(storage: Storage, job: PlaceJob, { sizeBytes, checksum }: Content): void {
   if (isRight(job, { sizeBytes, checksum })) return
-  const stored = job.stored.kind === 'empty' ? job.name : job.stored.key
+  const stored = 'key' in job.stored ? job.stored.key : job.name
   throw new AppError(
     'checksum',
     `error restoring '${toHumanText(job.diskPath)}': actual checksum '${checksum}' (${sizeBytes} bytes) ` +
@@ -226,5 +238,5 @@ export function parsePlaceResults(value: unknown): readonly PlaceResult[] {
 }
 
 function isPlaceResult(value: unknown): value is PlaceResult {
-  return isRecord(value) && (value['outcome'] === 'copied' || value['outcome'] === 'kept')
+  return isRecord(value) && OUTCOMES.some((outcome) => outcome === value['outcome'])
 }

@@ -41,6 +41,7 @@ const plan: RestorePlan = {
   mode: 'fresh',
   removals: [],
   totalBytes: 24_557_453,
+  leftOut: new Set(),
   remaps: [],
   dissolved: [],
   serverPid: undefined,
@@ -149,6 +150,17 @@ test('the first ten removals are listed, directories with a slash', () => {
   )
 })
 
+test('databases that are left out are said, by name where it is known', () => {
+  const databases = [{ name: 'shop', oid: 16400, lastSystemOid: 0 }]
+  const manifest = { ...MANIFEST, databases }
+
+  assert.equal(row('leaves out'), undefined)
+  assert.equal(
+    row('leaves out', { manifest, leftOut: new Set([16400, 16500]) }),
+    'shop, 16500: to be dropped once recovery has ended',
+  )
+})
+
 test('programs get the same facts as JSON', () => {
   const target = { kind: 'lsn', lsn: 0x1_0000_0010n } as const
   const different = asked({ type: 'lsn', target, action: 'promote', timeline: 'current' })
@@ -157,6 +169,7 @@ test('programs get the same facts as JSON', () => {
     ...plan,
     ...different,
     removals: [{ path: '/pg/\xc3\xa9', kind: 'file' }],
+    leftOut: new Set([16400]),
   })
 
   const found: unknown = JSON.parse(text)
@@ -179,6 +192,7 @@ test('programs get the same facts as JSON', () => {
     wal: { ...wal },
     sizeBytes: 24_557_453,
     files: 0,
+    databasesLeftOut: [16400],
     mode: 'fresh',
     serverPid: null,
     paths: [{ name: 'pg_data', path: '/pg' }],

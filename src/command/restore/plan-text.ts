@@ -21,6 +21,7 @@ export function planText(plan: RestorePlan): string {
     ['at the target', actionText(plan)],
     ...walRows(plan),
     ['size', `${formatSize(plan.totalBytes)} in ${plan.manifest.files.length} files`],
+    ...(plan.leftOut.size === 0 ? [] : [leftOutRow(plan)]),
     ['mode', modeText(plan)],
     ...plan.manifest.targets.map((target): [string, string] => [
       target.name === 'pg_data' ? 'data directory' : target.name,
@@ -39,6 +40,12 @@ export function planText(plan: RestorePlan): string {
       `  ${name.padEnd(width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 4)}`)}`,
   )
   return `restore plan\n${lines.join('\n')}\n`
+}
+
+function leftOutRow({ leftOut, manifest }: RestorePlan): [string, string] {
+  const names = new Map(manifest.databases.map(({ oid, name }) => [oid, toHumanText(name)]))
+  const shown = [...leftOut].map((oid) => names.get(oid) ?? String(oid))
+  return ['leaves out', `${shown.join(', ')}: to be dropped once recovery has ended`]
 }
 
 /** `2026-05-02 12:29:59+00 (2026-05-02 14:29:59+02)`: UTC, and local time with its offset. */
@@ -168,6 +175,7 @@ export function planJson(plan: RestorePlan): string {
     wal: wal === undefined ? null : { ...wal, reach: wal.reach ?? null },
     sizeBytes: plan.totalBytes,
     files: manifest.files.length,
+    databasesLeftOut: [...plan.leftOut],
     mode: plan.mode,
     serverPid: plan.serverPid ?? null,
     paths: manifest.targets.map((entry) => ({

@@ -22,6 +22,7 @@ import { storedFile, storedSet } from '../../repo/stored-file.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { assertTargetAfter, chooseBackup, type Choice, noBackup } from './choose.ts'
 import { findRemovals, type Removal } from './clean.ts'
+import { databasesLeftOut } from './databases.ts'
 import {
   assertNotRunning,
   assertSameCluster,
@@ -48,6 +49,8 @@ export interface RestorePlan {
   readonly mode: 'fresh' | 'delta' | 'resume' | 'replace'
   readonly removals: readonly Removal[]
   readonly totalBytes: number
+  /** Oids of the databases whose files become holes. */
+  readonly leftOut: ReadonlySet<number>
   readonly remaps: readonly string[]
   readonly dissolved: readonly string[]
   /** The server that runs in the data directory, as postmaster.pid says; a restore waits for its end. */
@@ -66,6 +69,10 @@ export async function planRestore(context: Context): Promise<RestorePlan> {
   assertTargetAfter(choice.backup, asked.choice)
   const stored = await loadManifest(repo, stanzaOf(context), choice.backup.label, info.cipherPass)
   const request = offlineRequest(asked, stored)
+  const leftOut = databasesLeftOut(stored, {
+    include: config.list('db-include'),
+    exclude: config.list('db-exclude'),
+  })
   assertNamesInside(stored)
   assertSameCluster(destination, stored.db.systemId)
   const wal = await walOf(context, { repo, manifest: stored, request })
@@ -85,6 +92,7 @@ export async function planRestore(context: Context): Promise<RestorePlan> {
     mode,
     removals: await findRemovals(manifest, request.type),
     totalBytes: manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    leftOut,
     remaps: mapped.remaps,
     dissolved: mapped.dissolved,
     serverPid: destination.postmasterPid,

@@ -14,6 +14,7 @@ import type { Context } from '../command.ts'
 import { lockStanza } from '../stanza-lock.ts'
 import { listDirectory, remove } from './clean.ts'
 import { parsePlaceResults, type PlaceJob, type PlaceResult } from './copy-job.ts'
+import { isLeftOut } from './databases.ts'
 import { MARKER_NAME } from './destination.ts'
 import { CONTROL_PENDING_NAME, finish, writeLikeDataDir } from './finish.ts'
 import { dataDirOf, diskPathOf } from './mapping.ts'
@@ -83,6 +84,8 @@ interface Placing {
   }
 }
 
+const OUTCOME_TEXTS = { copied: 'restore', kept: 'kept', hole: 'restore zeroed' } as const
+
 /** Number of files that were already right. */
 async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): Promise<number> {
   const { manifest, totalBytes } = plan
@@ -100,11 +103,11 @@ async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): P
   const batches = batchesOf(placeJobs(plan, ownerOf))
   for await (const { job: batch, result } of pool.run(batches, context.signal)) {
     for (const [index, job] of batch.entries()) {
-      const outcome = result[index]?.outcome
+      const outcome = result[index]?.outcome ?? 'copied'
       if (outcome === 'kept') kept += 1
       doneBytes += job.sizeBytes
       context.log.detail(
-        `${outcome === 'kept' ? 'kept' : 'restore'} file ${toHumanText(job.diskPath)} (${formatSize(job.sizeBytes)}) checksum ${job.checksum ?? '-'}`,
+        `${OUTCOME_TEXTS[outcome]} file ${toHumanText(job.diskPath)} (${formatSize(job.sizeBytes)}) checksum ${job.checksum ?? '-'}`,
       )
     }
     lock.progress({ sizeBytes: totalBytes, completeBytes: doneBytes })
@@ -116,7 +119,7 @@ async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): P
 
 /** Largest first, so that the last worker is not left alone with a big one. Each is made when it is asked for. */
 function* placeJobs(
-  { stanza, manifest, mode }: RestorePlan,
+  { stanza, manifest, mode, leftOut }: RestorePlan,
   ownerOf: OwnerOf,
 ): Generator<PlaceJob, void, undefined> {
   for (const file of manifest.files.toSorted((left, right) => right.sizeBytes - left.sizeBytes)) {
@@ -124,7 +127,7 @@ function* placeJobs(
     const control = file.name === 'pg_data/global/pg_control'
     yield {
       name: file.name,
-      stored: storedFile(stanza, manifest, file),
+      stored: isLeftOut(file, leftOut) ? { kind: 'hole' } : storedFile(stanza, manifest, file),
       diskPath: control ? disk.replace(/pg_control$/, CONTROL_PENDING_NAME) : disk,
       sizeBytes: file.sizeBytes,
       checksum: file.checksum,

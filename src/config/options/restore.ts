@@ -12,13 +12,11 @@ export const RESTORE_OPTIONS = {
     kind: 'list',
     summary: 'Database to restore as empty files.',
     commands: ['restore'],
-    support: 'not-yet',
   },
   'db-include': {
     kind: 'list',
     summary: 'Database to restore; all others become empty files.',
     commands: ['restore'],
-    support: 'not-yet',
   },
   'link-all': {
     kind: 'boolean',
