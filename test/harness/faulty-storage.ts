@@ -19,6 +19,8 @@ export interface FaultPlan {
    *   objects; a get gives half the bytes; other calls do nothing.
    */
   readonly mode: 'error-before' | 'error-after' | 'partial'
+  /** `dead`: nothing is done after it either, as when the process was killed. Default `works`. */
+  readonly afterwards?: 'works' | 'dead'
 }
 
 export interface FaultyStorage extends Storage {
@@ -73,7 +75,7 @@ class FailingStorage implements FaultyStorage {
   async *get(key: string, range?: GetRange): AsyncGenerator<Buffer, void, undefined> {
     const fails = this.#count(`get ${key}`)
     const failure = this.#failure('file-read', `get ${key}`)
-    if (fails && this.#plan.mode === 'error-before') throw failure
+    if (fails && (this.#plan.mode === 'error-before' || this.#isDead())) throw failure
     for await (const chunk of this.#inner.get(key, range)) {
       if (fails && this.#plan.mode === 'partial') {
         yield chunk.subarray(0, chunk.length / 2)
@@ -140,7 +142,7 @@ class FailingStorage implements FaultyStorage {
 
   async #call<T>(kind: ErrorKind, name: string, { whole, half }: Deed<T>): Promise<T> {
     if (!this.#count(name)) return await whole()
-    switch (this.#plan.mode) {
+    switch (this.#isDead() ? 'error-before' : this.#plan.mode) {
       case 'error-before':
         break
       case 'error-after':
@@ -156,7 +158,12 @@ class FailingStorage implements FaultyStorage {
   /** Notes the call; true when it is the one that fails. */
   #count(name: string): boolean {
     this.log.push(name)
-    return this.log.length === this.#plan.failAt
+    return this.log.length === this.#plan.failAt || this.#isDead()
+  }
+
+  #isDead(): boolean {
+    const { afterwards, failAt } = this.#plan
+    return afterwards === 'dead' && failAt > 0 && this.log.length > failAt
   }
 
   #failure(kind: ErrorKind, name: string): AppError {
