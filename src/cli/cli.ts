@@ -14,6 +14,7 @@ import { openConfiguredStorage } from '../repo/repo.ts'
 import { implementationOf } from './dispatch.ts'
 import { logSinks } from './log-sinks.ts'
 import { openProgress } from './progress.ts'
+import { startProcess } from './start-process.ts'
 import { VERSION } from './version.ts'
 
 export interface Program {
@@ -52,21 +53,24 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
   const log = openLog(clock, logSinks(program, config))
   const quiet = QUIET_COMMANDS.has(config.command)
   const startMs = clock.nowMs()
-  const execId = `${process.pid}-${randomBytes(4).toString('hex')}`
+  const execId =
+    config.optionalText('exec-id') ?? `${process.pid}-${randomBytes(4).toString('hex')}`
   const say = (text: string): void => {
     if (quiet) log.debug(text)
     else log.info(text)
   }
-  say(`${config.command} command begin ${VERSION}: ${commandLineText(config)}`)
+  say(`${nameOf(config)} command begin ${VERSION}: ${commandLineText(config)}`)
   for (const warning of config.warnings) log.warn(warning)
   const interrupt = listenToSignals()
   const progress = openProgress(program, clock)
   try {
     refuseRoot(config)
     applyPriority(config)
-    const command = await implementationOf(config.command)
+    const command = await implementationOf(config.command, config.role)
     const context: Context = {
       config,
+      argv: program.argv,
+      env: program.env,
       log,
       clock,
       signal: interrupt.signal,
@@ -75,10 +79,11 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
       progress: progress.show,
       openStorage: openConfiguredStorage,
       openPool: async (options) => await (await import('../worker/worker.ts')).openPool(options),
+      startProcess,
     }
     const exitCode = await command(context)
     progress.show(undefined)
-    say(`${config.command} command end: completed successfully (${clock.nowMs() - startMs}ms)`)
+    say(`${nameOf(config)} command end: completed successfully (${clock.nowMs() - startMs}ms)`)
     return exitCode
   } catch (error) {
     progress.show(undefined)
@@ -86,6 +91,11 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
   } finally {
     interrupt.stop()
   }
+}
+
+/** As pgBackRest writes it: `archive-push:async`. */
+function nameOf({ command, role }: Config): string {
+  return role === 'main' ? command : `${command}:${role}`
 }
 
 function usesUmask(config: Config): boolean {
@@ -109,7 +119,7 @@ function reportFailure({ config, log, say, error }: Failure): number {
   if (failed.kind === 'unhandled' && error instanceof Error) log.debug(error.stack ?? '')
   const end =
     failed.kind === 'term' ? failed.message : `aborted with exception [${exitText(failed)}]`
-  say(`${config.command} command end: ${end}`)
+  say(`${nameOf(config)} command end: ${end}`)
   return failed.exitCode
 }
 

@@ -1,12 +1,13 @@
 /** Command name → its implementation, imported only when it runs: archive-push must not load what restore needs. */
 import { AppError } from '../base/error.ts'
 import type { Command } from '../command/command.ts'
+import type { CommandRole } from '../config/command-line.ts'
 import type { CommandName } from '../config/command-table.ts'
 
 const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
   annotate: async () => (await import('../command/annotate.ts')).annotate,
   'archive-get': async () => (await import('../command/archive-get.ts')).archiveGet,
-  'archive-push': async () => (await import('../command/archive-push.ts')).archivePush,
+  'archive-push': async () => (await import('../command/archive-push/archive-push.ts')).archivePush,
   backup: async () => (await import('../command/backup/backup.ts')).backup,
   check: async () => (await import('../command/check.ts')).check,
   expire: async () => (await import('../command/expire/expire.ts')).expire,
@@ -20,8 +21,15 @@ const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
   verify: async () => (await import('../command/verify/verify.ts')).verify,
 }
 
-export async function implementationOf(name: CommandName): Promise<Command> {
-  const load = IMPLEMENTATIONS[name]
+const BACKGROUND_IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
+  'archive-push': async () => (await import('../command/archive-push/background.ts')).pushReady,
+}
+
+export async function implementationOf(
+  name: CommandName,
+  role: CommandRole = 'main',
+): Promise<Command> {
+  const load = (role === 'async' ? BACKGROUND_IMPLEMENTATIONS : IMPLEMENTATIONS)[name]
   if (load === undefined) {
     throw new AppError('command-invalid', `command '${name}' is not yet supported`)
   }

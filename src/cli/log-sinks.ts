@@ -24,7 +24,7 @@ export function logSinks(program: Program, config: Config): readonly LogSink[] {
     },
   ]
   const fileLevel = levelOf(config.text('log-level-file'))
-  if (fileLevel !== 'off' && !NO_LOG_FILE.has(config.command)) {
+  if (fileLevel !== 'off' && (config.role === 'async' || !NO_LOG_FILE.has(config.command))) {
     const file = openLogFile(config, fileLevel)
     if (typeof file === 'string') sinks[0]?.write('warn', file)
     else sinks.push(file)
@@ -46,7 +46,8 @@ function atLeast(left: LogLevel, right: LogLevel): LogLevel {
 
 /** The file sink, or the warning to print when the file cannot be opened: a missing log never stops a backup. */
 function openLogFile(config: Config, level: LogLevel): LogSink | string {
-  const path = `${config.text('log-path')}/${config.stanza ?? 'all'}-${config.command}.log`
+  const role = config.role === 'main' ? '' : `-${config.role}`
+  const path = `${config.text('log-path')}/${config.stanza ?? 'all'}-${config.command}${role}.log`
   let descriptor: number
   try {
     descriptor = openSync(path, 'a', 0o640)

@@ -12,6 +12,9 @@ import type { openPool } from '../worker/worker.ts'
 
 export interface Context {
   readonly config: Config
+  /** What the program was called with, without its name, and its environment: already understood as `config`. */
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
   readonly log: Log
   readonly clock: Clock
   /** Aborts on SIGINT, SIGTERM and SIGHUP. */
@@ -26,6 +29,13 @@ export interface Context {
   readonly openStorage: OpenStorage
   /** Starts worker threads. */
   readonly openPool: typeof openPool
+  /** Runs this program again with other arguments, in a process that goes on when this one ends. */
+  readonly startProcess: (argv: readonly string[]) => Background
+}
+
+/** A process that goes on by itself. */
+export interface Background {
+  hasEnded(): boolean
 }
 
 /** How far one long step is. Rate and remaining time are the display's business. */

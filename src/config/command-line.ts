@@ -6,8 +6,12 @@ import type { GivenOption, GivenOptions } from './given.ts'
 import { displayName, nearestOptionHint, parseOptionName, type ParsedName } from './option-name.ts'
 import { isValidFor, optionRow } from './option-table.ts'
 
+/** `async`: the background process that `archive-push:async` and `archive-get:async` start. */
+export type CommandRole = 'main' | 'async'
+
 export interface CommandLine {
   readonly command: CommandName
+  readonly role: CommandRole
   readonly parameters: readonly string[]
   readonly options: GivenOptions
 }
@@ -35,29 +39,28 @@ function chooseCommand(words: readonly string[], options: GivenOptions): Command
       hint: "run 'pgsurety help' for the list of commands.",
     })
   }
-  const command = first === undefined ? 'help' : parseCommand(first)
-  if (isAsked(options, 'help'))
-    return { command: 'help', parameters: helpWords(command, words), options: new Map() }
-  if (isAsked(options, 'version') && command === 'help') {
-    return { command: 'version', parameters: [], options: new Map() }
-  }
+  const { command, role } = first === undefined ? HELP : parseCommand(first)
+  if (isAsked(options, 'help')) return { ...HELP, parameters: helpWords(command, words) }
+  if (isAsked(options, 'version') && command === 'help') return { ...HELP, command: 'version' }
   if (command === 'help') return helpCommandLine(parameters, options)
   if (parameters.length > 0 && COMMANDS[command].parameters.length === 0) {
     throw new AppError('param-invalid', `command '${command}' does not allow parameters`)
   }
-  return { command, parameters, options }
+  return { command, role, parameters, options }
 }
+
+const HELP: CommandLine = { command: 'help', role: 'main', parameters: [], options: new Map() }
 
 /** `help backup --stanza=main` is checked as if `backup` were run; the values make no difference. */
 function helpCommandLine(parameters: readonly string[], options: GivenOptions): CommandLine {
   const [about] = parameters
-  const command = about === undefined ? 'help' : parseCommand(about)
+  const { command } = about === undefined ? HELP : parseCommand(about)
   for (const { name } of options.values()) {
     if (!isValidFor(optionRow(name), command)) {
       throw new AppError('option-invalid', `option '${name}' not valid for command '${command}'`)
     }
   }
-  return { command: 'help', parameters, options: new Map() }
+  return { ...HELP, parameters }
 }
 
 /** `backup --help` means `help backup`. */
@@ -69,13 +72,16 @@ function isAsked(options: GivenOptions, name: 'help' | 'version'): boolean {
   return options.get(name)?.values[0] === 'y'
 }
 
-function parseCommand(word: string): CommandName {
+function parseCommand(word: string): Pick<CommandLine, 'command' | 'role'> {
   const [name = '', role] = word.split(':')
   if (!isCommandName(name)) throw unknownCommand(name)
-  if (role === undefined) return name
+  if (role === undefined || role === 'main') return { command: name, role: 'main' }
+  if (role === 'async' && (name === 'archive-push' || name === 'archive-get')) {
+    return { command: name, role }
+  }
   if (role === 'async' || role === 'local' || role === 'remote') {
     throw new AppError('command-invalid', `invalid command/role combination '${word}'`, {
-      hint: 'roles are for helper processes of pgBackRest; this program has none.',
+      hint: 'roles are for helper processes of pgBackRest; this program has no such one.',
     })
   }
   throw new AppError('command-invalid', `invalid command role '${role}'`)

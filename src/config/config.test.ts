@@ -259,8 +259,8 @@ test('what does not work yet is refused by name, also from files, unless it has 
     () => load('info --repo1-type=cifs'),
     /value 'cifs' of option 'repo1-type' is not yet supported/,
   )
-  fails('option-invalid', '--stanza=m archive-push x --archive-async')
-  assert.equal(load('--stanza=m archive-push x --no-archive-async').flag('archive-async'), false)
+  fails('option-invalid', '--repo1-local info')
+  assert.equal(load('--no-repo1-local info').flag('repo-local'), false)
   assert.equal(load('--stanza=m --pg1-path=/p backup').text('type'), 'incr')
 })
 

@@ -6,10 +6,11 @@
  */
 import { AppError } from '../base/error.ts'
 import type { Secret } from '../base/secret.ts'
-import { parseCommandLine } from './command-line.ts'
+import { parseCommandLine, type CommandRole } from './command-line.ts'
 import { COMMANDS, parameterCount, type CommandName } from './command-table.ts'
 import { readConfigFiles, systemFiles, type ConfigFiles, type FileText } from './config-files.ts'
 import { readSections, stanzaNames } from './config-sections.ts'
+import { type ConsultedFiles, noteConsulted } from './consulted-files.ts'
 import { deriveSettings } from './derive.ts'
 import { readEnvironment } from './environment.ts'
 import { givenOption, type GivenOptions, type OptionSource } from './given.ts'
@@ -30,7 +31,7 @@ import { writtenOptions, type WrittenOption } from './written-options.ts'
  */
 export interface Config {
   readonly command: CommandName
-  readonly role: 'main'
+  readonly role: CommandRole
   readonly parameters: readonly string[]
   readonly stanza: string | undefined
   /** Stanzas that have a section in the files, for commands that work on all of them. */
@@ -54,6 +55,8 @@ export interface Config {
   /** Empty when unset. */
   map(name: OptionName, index?: number): ReadonlyMap<string, string>
   source(name: OptionName, index?: number): OptionSource
+  /** The files it was read from, so far. */
+  consulted(): ConsultedFiles
   /** Ascending, at least one; group pg always has 1. */
   indexes(group: OptionGroup): readonly number[]
   /** Options from the command line, in the order of the names. */
@@ -75,8 +78,8 @@ const STANDALONE: ReadonlySet<CommandName> = new Set(['help', 'version', 'comple
 
 /** Throws only AppError; kinds as in pgBackRest 2.60, and `command-invalid` for a command that does not work yet. */
 export function loadConfig(input: ConfigInput): Config {
-  const files = input.files ?? systemFiles
-  const { command, parameters, options: given } = parseCommandLine(input.argv)
+  const { files, consulted } = noteConsulted(input.files ?? systemFiles)
+  const { command, role, parameters, options: given } = parseCommandLine(input.argv)
   const warnings: string[] = []
   if (COMMANDS[command].support === 'not-yet') {
     throw new AppError('command-invalid', `command '${command}' is not yet supported`)
@@ -89,15 +92,17 @@ export function loadConfig(input: ConfigInput): Config {
   assertSupported(resolved.options.values(), command)
   deriveSettings(resolved, warnings)
   checkSecrets(resolved, files, warnings)
-  assertParameters(command, parameters)
+  assertParameters({ command, role, parameters })
   return createConfig({
     command,
+    role,
     parameters,
     stanzas: stanzaNames(ini),
     warnings,
     given,
     resolved,
     files,
+    consulted,
   })
 }
 
@@ -138,7 +143,15 @@ function warnOfExposedFiles(
   }
 }
 
-function assertParameters(command: CommandName, parameters: readonly string[]): void {
+function assertParameters({
+  command,
+  role,
+  parameters,
+}: Pick<Config, 'command' | 'role' | 'parameters'>): void {
+  if (role === 'async') {
+    if (parameters.length > 0) return
+    throw new AppError('param-required', `command '${command}:${role}' requires parameters`)
+  }
   const { min, max } = parameterCount(COMMANDS[command])
   if (parameters.length > max) {
     throw new AppError(
@@ -152,10 +165,11 @@ function assertParameters(command: CommandName, parameters: readonly string[]): 
   }
 }
 
-interface Parts extends Pick<Config, 'command' | 'parameters' | 'stanzas' | 'warnings'> {
+interface Parts extends Pick<Config, 'command' | 'role' | 'parameters' | 'stanzas' | 'warnings'> {
   readonly given: GivenOptions
   readonly resolved: Resolved
   readonly files: ConfigFiles
+  readonly consulted: Config['consulted']
 }
 
 function createConfig(parts: Parts): Config {
@@ -177,7 +191,7 @@ function createConfig(parts: Parts): Config {
   const stanza = valueOf('stanza')
   return {
     command: parts.command,
-    role: 'main',
+    role: parts.role,
     parameters: parts.parameters,
     stanza: typeof stanza === 'string' ? stanza : undefined,
     stanzas: parts.stanzas,
@@ -205,6 +219,7 @@ function createConfig(parts: Parts): Config {
       return value instanceof Map ? value : new Map()
     },
     source: (name, index) => option(name, index)?.source ?? 'default',
+    consulted: parts.consulted,
     indexes: (group) => resolved.indexes[group],
     commandLine: () => writtenOptions(resolved, given, 'command-line'),
     fromEverywhere: () => writtenOptions(resolved, given, 'everywhere'),

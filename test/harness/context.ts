@@ -5,6 +5,7 @@ import type { Context } from '../../src/command/command.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { openConfiguredStorage, type OpenStorage } from '../../src/repo/repo.ts'
 import { openPool } from '../../src/worker/worker.ts'
+import { pgsuretyCommand, spawnAs } from './run.ts'
 
 export interface TestContextOptions {
   /** Options and command as on a command line, without the program's name. */
@@ -42,6 +43,8 @@ export function testContext(options: TestContextOptions): TestContext {
   ])
   return {
     context: {
+      argv: options.argv,
+      env: options.env ?? {},
       config: loadConfig({ argv: options.argv, env: options.env ?? {}, programName: 'pgsurety' }),
       log,
       clock,
@@ -53,6 +56,10 @@ export function testContext(options: TestContextOptions): TestContext {
       progress: () => undefined,
       openStorage: options.openStorage ?? openConfiguredStorage,
       openPool,
+      startProcess: (argv) => {
+        const child = spawnAs([...pgsuretyCommand(), ...argv])
+        return { hasEnded: () => child.exitCode !== null || child.signalCode !== null }
+      },
     },
     output: () => printed.join(''),
     logText: () => logged.join(''),

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { AppError, type ErrorKind } from '../../src/base/error.ts'
 import { MIB } from '../../src/base/units.ts'
 import { archiveGet } from '../../src/command/archive-get.ts'
-import { archivePush } from '../../src/command/archive-push.ts'
+import { archivePush } from '../../src/command/archive-push/archive-push.ts'
 import { stanzaCreate } from '../../src/command/stanza-create.ts'
 import { COMPRESS_TYPES, type CompressType } from '../../src/pipe/compress-type.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
@@ -218,7 +218,10 @@ test('the same segment again is success with a warning, and changes nothing', as
   const log = await push(bed, path)
   const silent = await push(bed, path, '--no-archive-mode-check')
 
-  assert.match(log, /WARN: WAL file '.*' already exists in the repo archive with the same checksum/)
+  assert.match(
+    log,
+    /WARN: WAL file '.*' already exists in the repo1 archive with the same checksum/,
+  )
   assert.doesNotMatch(silent, /WARN/)
   assert.equal(await archiveDigest(bed), digest)
 })
@@ -232,7 +235,7 @@ test('another content under the same name is refused, and the program ends with 
   const error = await refused('archive-duplicate', bed, path)
   const ended = await pgsurety([...argvOf(bed), 'archive-push', path], { allowFailure: 'allow' })
 
-  assert.match(error.text, /already exists in the repo archive with a different checksum/)
+  assert.match(error.text, /already exists in the repo1 archive with a different checksum/)
   assert.equal(ended.code, 45)
 })
 
@@ -449,7 +452,9 @@ test('a queue longer than archive-push-queue-max drops the segment with a warnin
   await refused('path-missing', bed, path, '--archive-push-queue-max=31MiB')
   const status = join(bed.folder, 'archive_status')
   await mkdir(status)
-  for (const name of ['1.ready', '2.ready', '3.done']) await writeFile(join(status, name), '')
+  const segment = basename(path)
+  const names = [`${segment}.ready`, `${'F'.repeat(24)}.ready`, `${'E'.repeat(24)}.done`]
+  for (const name of names) await writeFile(join(status, name), '')
 
   const dropped = await push(bed, path, '--archive-push-queue-max=31MiB')
   const then = await stored(bed, basename(path))

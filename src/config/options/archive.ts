@@ -6,7 +6,6 @@ export const ARCHIVE_OPTIONS = {
     summary: 'Push and get WAL in the background.',
     commands: ['archive-get', 'archive-push'],
     default: 'n',
-    support: 'not-yet',
   },
   'archive-check': {
     kind: 'boolean',
