@@ -5,10 +5,13 @@
 import { realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { AppError, errnoOf } from '../../base/error.ts'
+import { SECOND_MS } from '../../base/units.ts'
 import { assertNotStopped } from '../../repo/stop-file.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import type { WalFile } from '../wal-segment.ts'
-import { openLoad, openTargets, pushFile } from './push-file.ts'
+import { openLoad, openTargets, pushFile, type Target } from './push-file.ts'
+
+const CATCH_UP_MS = 2 * SECOND_MS
 
 export async function archivePush(context: Context): Promise<number> {
   const { config, log } = context
@@ -23,14 +26,29 @@ export async function archivePush(context: Context): Promise<number> {
     const walDir = dirname(file.path)
     const ready = await queue.listReady(walDir)
     if (queue.isOverflow(context, ready, await queue.sizeOfFirst(walDir, ready))) {
+      const { noteDropped } = await import('./drops.ts')
+      await noteDropped(context, [file.name])
       log.warn(queue.overflowText(context, file.name))
       return 0
     }
   }
   const load = await openLoad(context, file)
-  for (const warning of await pushFile(context, await openTargets(context), load)) log.warn(warning)
+  const targets = await openTargets(context)
+  for (const warning of await pushFile(context, targets, load)) log.warn(warning)
   log.info(`pushed WAL file '${file.name}' to the archive`)
+  await settle(context, targets)
   return 0
+}
+
+/** What is left to do for repositories that could not be reached before. The server waits: a little at a time. */
+async function settle(context: Context, targets: readonly Target[]): Promise<void> {
+  if (context.config.has('archive-push-queue-max')) {
+    const { publishDrops } = await import('./drops.ts')
+    await publishDrops(context, targets)
+  }
+  if (targets.length === 1) return
+  const { catchUp } = await import('./missing.ts')
+  await catchUp(context, targets, context.clock.nowMs() + CATCH_UP_MS)
 }
 
 /** The file to push: absolute, or relative to the data directory, which must then be the current directory. */

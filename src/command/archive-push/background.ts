@@ -1,13 +1,17 @@
 /** archive-push:async: pushes what is ready, several files at once, and leaves an answer for each in the spool. */
 import { asAppError } from '../../base/error.ts'
-import { MIB } from '../../base/units.ts'
+import { MIB, SECOND_MS } from '../../base/units.ts'
 import { assertNotStopped } from '../../repo/stop-file.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { openSpool, type Spool, writeError, writeGlobalError, writeOk } from '../spool/spool.ts'
 import { lockStanza } from '../stanza-lock.ts'
+import { noteDropped, publishDrops } from './drops.ts'
+import { catchUp } from './missing.ts'
 import { openLoad, openTargets, pushFile } from './push-file.ts'
 import { isOverflow, listReady, overflowText, sizeOfFirst } from './ready.ts'
 
+/** How long to copy what repositories lack before looking for new WAL again. */
+const CATCH_UP_MS = 2 * SECOND_MS
 /** Segments under way at once, together: each is held in memory until it is stored. */
 const HELD_BYTES_MAX = 128 * MIB
 
@@ -25,7 +29,10 @@ export async function pushReady(context: Context): Promise<number> {
     let pushedBytes = 0
     for (;;) {
       const round = await openRound(context, spool, walDir)
-      if (round.names.length === 0) return 0
+      if (round.names.length === 0) {
+        if ((await settle(context)) === 'done') return 0
+        continue
+      }
       if (round.isOverflow) return await drop(context, spool, round.names)
       const rest = config.bytes('archive-push-batch-size') - pushedBytes
       const count = Math.floor(rest / Math.max(1, round.segmentBytes))
@@ -67,8 +74,16 @@ async function openRound(context: Context, spool: Spool, walDir: string): Promis
   }
 }
 
+/** What is left to do when nothing waits: for the repositories that could not be reached, and a while at a time. */
+async function settle(context: Context): Promise<'done' | 'more'> {
+  const targets = await openTargets(context)
+  await publishDrops(context, targets)
+  return await catchUp(context, targets, context.clock.nowMs() + CATCH_UP_MS)
+}
+
 /** All of the queue goes, so that the archive has one hole and not many. */
 async function drop(context: Context, spool: Spool, names: readonly string[]): Promise<number> {
+  await noteDropped(context, names)
   for (const name of names) {
     const warning = overflowText(context, name)
     context.log.warn(warning)
@@ -92,7 +107,7 @@ async function pushRound(
     for (const name of pending) {
       context.signal.throwIfAborted()
       try {
-        const load = await openLoad(context, { name, path: `${walDir}/${name}` })
+        const load = await openLoad(context, { name, path: `${walDir}/${name}` }, names[0])
         await writeOk(spool, name, await pushFile(context, targets, load))
         log.detail(`pushed WAL file '${name}' to the archive`)
       } catch (error) {

@@ -33,6 +33,8 @@ const PLAIN_BYTES_MAX = 16 * MIB
 /** A repository as archive-push finds it. */
 export interface Target {
   readonly repo: Repo
+  /** `best-effort`: PostgreSQL need not keep its WAL until this repository has it. */
+  readonly need: 'required' | 'best-effort'
   /** Where this cluster's WAL goes, or why it cannot go there. */
   readonly place: ClusterPlace | AppError
 }
@@ -50,19 +52,25 @@ interface Identity {
 /** A WAL file of which the reading has begun. */
 export interface Load {
   readonly file: WalFile
+  /** The first of the files that are pushed together. */
+  readonly from: string
   /** Undefined for `.history` and `.backup` files. */
   readonly segment: WalSegment | undefined
   readonly packing: Packing
 }
 
 /** Begins to read and compress a segment, which takes longest. */
-export async function openLoad({ config }: Context, file: WalFile): Promise<Load> {
+export async function openLoad(
+  { config }: Context,
+  file: WalFile,
+  from: string = file.name,
+): Promise<Load> {
   const packing = {
     type: compressTypeOfName(`x.${config.text('compress-type')}`),
     level: config.integer('compress-level'),
   }
   const segment = isSegmentFile(file.name) ? await readSegment(file, packing) : undefined
-  return { file, segment, packing }
+  return { file, from, segment, packing }
 }
 
 /** Every configured repository. One that cannot take this cluster's WAL is no error yet: the others shall have it. */
@@ -70,14 +78,16 @@ export async function openTargets(context: Context): Promise<readonly Target[]> 
   const cluster = await clusterIdentity(context)
   const targets: Target[] = []
   for (const repo of openRepos(context.config, context.openStorage)) {
-    targets.push({ repo, place: await placeFor(context, repo, cluster).catch(asAppError) })
+    const need = context.config.flag('repo-archive-required', repo.key) ? 'required' : 'best-effort'
+    targets.push({ repo, need, place: await placeFor(context, repo, cluster).catch(asAppError) })
   }
   return targets
 }
 
 /**
  * Stores the file in every repository that has not got it. The result is what there is to warn of.
- * When a repository fails the others still get the file, then the error is thrown: of one repository as it is, else `command`.
+ * When a repository fails the others still get the file. Then, unless that one need not have it and another has, the error
+ * is thrown: of a single repository as it is, else `command`.
  */
 export async function pushFile(
   context: Context,
@@ -85,23 +95,45 @@ export async function pushFile(
   load: Load,
 ): Promise<readonly string[]> {
   const warnings: string[] = []
-  const failures: string[] = []
-  for (const { repo, place } of targets) {
+  const failures: Failure[] = []
+  const holders: Holder[] = []
+  for (const target of targets) {
+    const { repo, place, need } = target
     try {
       if (place instanceof AppError) throw place
       warnings.push(...(await pushTo(context, place, load)))
+      holders.push({ repo, place })
     } catch (error) {
       const failed = asAppError(error)
       // Another content under the same name is not a fault of this repository alone: stop at once, as pgBackRest does.
       if (failed.kind === 'archive-duplicate' || targets.length === 1) throw failed
-      failures.push(`repo${repo.key}: [${failed.exitCode}] ${failed.text}`)
+      failures.push({ repo, need, error: failed })
     }
   }
   if (failures.length === 0) return warnings
-  throw new AppError(
-    'command',
-    `archive-push command encountered error(s):\n${failures.join('\n')}`,
+  const texts = failures.map(
+    ({ repo, error }) => `repo${repo.key}: [${error.exitCode}] ${error.text}`,
   )
+  if (holders.length === 0 || failures.some(({ need }) => need === 'required')) {
+    throw new AppError('command', `archive-push command encountered error(s):\n${texts.join('\n')}`)
+  }
+  const { noteMissing } = await import('./missing.ts')
+  await noteMissing(context, { holders, lacks: failures, from: load.from })
+  return [
+    ...warnings,
+    `WAL file '${load.file.name}' is not in every repository, it will be copied later:\n${texts.join('\n')}`,
+  ]
+}
+
+interface Failure {
+  readonly repo: Repo
+  readonly need: Target['need']
+  readonly error: AppError
+}
+
+interface Holder {
+  readonly repo: Repo
+  readonly place: ClusterPlace
 }
 
 async function pushTo(
@@ -109,11 +141,9 @@ async function pushTo(
   place: ClusterPlace,
   { file, segment, packing }: Load,
 ): Promise<readonly string[]> {
-  if (segment === undefined) {
-    await pushPlain(place, file)
-    return []
-  }
-  return await pushSegment(context, place, { file, segment, packing })
+  if (segment !== undefined) return await pushSegment(context, place, { file, segment, packing })
+  await pushPlain(place, file)
+  return []
 }
 
 /** What pg_control says, when there is a data directory to read it from. */
@@ -156,7 +186,7 @@ async function placeFor(
 async function pushSegment(
   context: Context,
   place: ClusterPlace,
-  { file, segment, packing }: Load & { readonly segment: WalSegment },
+  { file, segment, packing }: Pick<Load, 'file' | 'packing'> & { readonly segment: WalSegment },
 ): Promise<readonly string[]> {
   const { config } = context
   if (config.flag('archive-header-check')) assertOwnSegment(file, segment.header, place.identity)

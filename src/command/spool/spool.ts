@@ -66,7 +66,7 @@ export function openSpool(context: Context, queue: 'in' | 'out'): Spool {
 }
 
 /** Not Node's recursive mkdir: it never ends where a path cannot be made although nothing forbids it, as in /proc. */
-async function makeFolder(path: string): Promise<void> {
+export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, PATH_MODE)
   } catch (error) {

@@ -222,7 +222,6 @@ export const GENERAL_OPTIONS = {
     default: '/var/spool/pgbackrest',
     byCommand: {
       'archive-get': { depends: { option: 'archive-async', values: ['y'] } },
-      'archive-push': { depends: { option: 'archive-async', values: ['y'] } },
       restore: { internal: true },
     },
   },

@@ -2,6 +2,14 @@ import { REPOSITORY_COMMANDS } from '../command-sets.ts'
 import type { OptionRow } from '../option-row.ts'
 
 export const REPO_OPTIONS = {
+  'repo-archive-required': {
+    kind: 'boolean',
+    summary: 'Have the server keep WAL until this repository has it, too.',
+    group: 'repo',
+    commands: ['archive-push'],
+    default: 'y',
+    origin: 'pgsurety',
+  },
   'repo-block': {
     kind: 'boolean',
     summary: 'Store only the changed blocks of files.',
