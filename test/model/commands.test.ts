@@ -286,8 +286,10 @@ async function killPush(world: World): Promise<void> {
   rmSync(path)
 }
 
+/** What is listed: a backup that was killed after it was whole is not, until the next command that writes. */
 async function restoreOne(world: World): Promise<void> {
-  const label = oneOf(world, await labelsNow(world))
+  const { backups } = await loadBackupInfo(world.repo, 'demo')
+  const label = oneOf(world, backups)?.label
   if (label === undefined) return
   const target = join(world.root, 'restored')
   rmSync(target, { recursive: true, force: true })
