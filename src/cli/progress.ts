@@ -28,6 +28,10 @@ export function openProgress(program: Program, clock: Clock): ProgressDisplay {
         return
       }
       const nowMs = clock.nowMs()
+      if (state.sinceMs !== undefined) {
+        program.writeError(`${progressText(state, nowMs - state.sinceMs)}\n`)
+        return
+      }
       if (state.step !== step) {
         step = state.step
         startMs = nowMs

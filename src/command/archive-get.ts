@@ -20,6 +20,7 @@ import {
 import { archivePrefix } from '../format/repo-path.ts'
 import { loadArchiveInfo, openRepos, type Repo } from '../repo/repo.ts'
 import { type Context, stanzaOf } from './command.ts'
+import { noteReplay } from './replay-progress.ts'
 
 /** archive-get's answer for a file that is certainly not in the archive (pgBackRest). */
 const NOT_FOUND_EXIT_CODE = 1
@@ -45,6 +46,9 @@ export async function archiveGet(context: Context): Promise<number> {
   assertOneContent(name, matches)
   const path = isAbsolute(destination) ? destination : join(process.cwd(), destination)
   await deliver(context, { name, path, matches })
+  for (const { place } of matches.slice(0, 1)) {
+    await noteReplay(context, { place, name, segmentSizeBytes: control.walSegmentSizeBytes })
+  }
   log.info(`found ${name} in the archive`)
   return 0
 }

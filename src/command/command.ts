@@ -43,6 +43,8 @@ export interface Progress {
   readonly step: string
   readonly doneBytes: number
   readonly totalBytes: number
+  /** When the step began, if in an earlier process: then this is shown at once. */
+  readonly sinceMs?: number
 }
 
 /** Runs one command; resolves to the process exit code. */

@@ -1,7 +1,6 @@
 /** Putting a server into backup mode and out of it, and what a backup asks of it besides. PostgreSQL 13 to 18. */
-import { toByteString } from '../base/text.ts'
 import type { PgConnection } from './connection.ts'
-import { integerColumn, textColumn } from './row.ts'
+import { integerColumn, type Row, textColumn } from './row.ts'
 
 export interface StartOptions {
   /** Written to backup_label. */
@@ -163,13 +162,13 @@ export async function checkpoint(connection: PgConnection): Promise<void> {
 /** Every database, templates included, by OID. */
 export async function listDatabases(connection: PgConnection): Promise<readonly Database[]> {
   const rows = await connection.rows(
-    `select datname::text as name, oid::text as oid,
+    `select encode(namesend(datname), 'hex') as name, oid::text as oid,
             coalesce((select oid from pg_database where datname = 'template0'), ${SYSTEM_OID_MAX})::text
               as last_system_oid
        from pg_database order by pg_database.oid`,
   )
   return rows.map((row) => ({
-    name: toByteString(textColumn(row, 'name')),
+    name: nameColumn(row),
     oid: integerColumn(row, 'oid'),
     lastSystemOid: integerColumn(row, 'last_system_oid'),
   }))
@@ -180,9 +179,12 @@ export async function listTablespaces(
   connection: PgConnection,
 ): Promise<ReadonlyMap<number, string>> {
   const rows = await connection.rows(
-    'select oid::text as oid, spcname::text as name from pg_tablespace',
+    "select oid::text as oid, encode(namesend(spcname), 'hex') as name from pg_tablespace",
   )
-  return new Map(
-    rows.map((row) => [integerColumn(row, 'oid'), toByteString(textColumn(row, 'name'))]),
-  )
+  return new Map(rows.map((row) => [integerColumn(row, 'oid'), nameColumn(row)]))
+}
+
+/** Names need not be valid UTF-8, which the driver takes every text for. */
+function nameColumn(row: Row): string {
+  return Buffer.from(textColumn(row, 'name'), 'hex').toString('latin1')
 }
