@@ -32,7 +32,7 @@ const LAYOUTS = {
   'small bundles and blocks': [
     'repo1-bundle=y',
     'repo1-block=y',
-    'repo1-bundle-size=256KiB',
+    'repo1-bundle-size=1MiB',
     'repo1-bundle-limit=64KiB',
   ],
 } as const satisfies Readonly<Record<string, readonly string[]>>
