@@ -9,7 +9,7 @@ const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
   'archive-get': async () => (await import('../command/archive-get.ts')).archiveGet,
   'archive-push': async () => (await import('../command/archive-push/archive-push.ts')).archivePush,
   backup: async () => (await import('../command/backup/backup.ts')).backup,
-  check: async () => (await import('../command/check.ts')).check,
+  check: async () => (await import('../command/check/check.ts')).check,
   expire: async () => (await import('../command/expire/expire.ts')).expire,
   info: async () => (await import('../command/info/info.ts')).info,
   restore: async () => (await import('../command/restore/restore.ts')).restore,

@@ -12,13 +12,15 @@ export function logSinks(program: Program, config: Config): readonly LogSink[] {
   const timestamps = config.flag('log-timestamp') ? 'on' : 'off'
   const errorLevel = levelOf(config.text('log-level-stderr'))
   const consoleLevel = levelOf(config.text('log-level-console'))
+  // Standard output is then the program's that reads it.
+  const isJson = config.has('output') && config.text('output') === 'json'
   const sinks: LogSink[] = [
     {
       level: atLeast(errorLevel, consoleLevel),
       timestamps,
       write: (level, lines) => {
         // As in pgBackRest: a line that standard error takes does not appear on standard output too.
-        if (rank(level) <= rank(errorLevel)) program.writeError(lines)
+        if (isJson || rank(level) <= rank(errorLevel)) program.writeError(lines)
         else program.writeOut(lines)
       },
     },

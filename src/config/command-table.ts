@@ -89,10 +89,12 @@ export const COMMANDS = {
   check: {
     summary: 'check configuration, cluster and archive',
     description: [
-      'Connects to the cluster, checks its archive settings, switches WAL and waits for the segment to arrive in the archive.',
+      'Connects to the cluster, checks its archive settings, switches WAL and waits for the segment to arrive in the archive. Without --stanza every stanza of the configuration is checked.',
+      'When a segment does not arrive it says why: the server, its log, the disks and the rights of its user are looked at, and there is one verdict with one command that helps.',
     ],
     examples: [
       { text: 'After every change of configuration', command: 'pgsurety --stanza=main check' },
+      { text: 'For programs', command: 'pgsurety --output=json check' },
     ],
     parameters: [],
     support: 'works',

@@ -36,6 +36,8 @@ export interface Config {
   readonly stanza: string | undefined
   /** Stanzas that have a section in the files, for commands that work on all of them. */
   readonly stanzas: readonly string[]
+  /** The same run for one of them, with what its own section says. */
+  forStanza(name: string): Config
   /** To be logged once logging works. */
   readonly warnings: readonly string[]
   /** True when the option has a value, given or default; for secrets also when a companion gives it. */
@@ -97,6 +99,7 @@ export function loadConfig(input: ConfigInput): Config {
     command,
     role,
     parameters,
+    forStanza: (name) => loadConfig({ ...input, argv: [`--stanza=${name}`, ...input.argv] }),
     stanzas: stanzaNames(ini),
     warnings,
     given,
@@ -165,7 +168,8 @@ function assertParameters({
   }
 }
 
-interface Parts extends Pick<Config, 'command' | 'role' | 'parameters' | 'stanzas' | 'warnings'> {
+interface Parts
+  extends Pick<Config, 'command' | 'role' | 'parameters' | 'forStanza' | 'stanzas' | 'warnings'> {
   readonly given: GivenOptions
   readonly resolved: Resolved
   readonly files: ConfigFiles
@@ -195,6 +199,7 @@ function createConfig(parts: Parts): Config {
     parameters: parts.parameters,
     stanza: typeof stanza === 'string' ? stanza : undefined,
     stanzas: parts.stanzas,
+    forStanza: parts.forStanza,
     warnings: parts.warnings,
     has: (name, index = 1) => hasValue(resolved, name, index),
     flag: (name, index) => valueOf(name, index) === true,

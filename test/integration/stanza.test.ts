@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { AppError, type ErrorKind } from '../../src/base/error.ts'
-import { check } from '../../src/command/check.ts'
+import { check } from '../../src/command/check/check.ts'
 import type { Command } from '../../src/command/command.ts'
 import { stanzaCreate } from '../../src/command/stanza-create.ts'
 import { isLocked } from '../../src/repo/lock.ts'
@@ -95,7 +95,9 @@ test('check proves with a fresh segment that archiving works', async () => {
   const { output, log } = await run(check, 'plain', 'check')
 
   const [, segment = '', path = ''] =
-    /^stanza 'demo': WAL segment ([0-9A-F]{24}) is archived\n {2}repo1: (.*)\n$/.exec(output) ?? []
+    /^stanza 'demo': WAL segment ([0-9A-F]{24}) is archived\n {2}repo1: (.*)\n {2}pg_wal has .*\n$/.exec(
+      output,
+    ) ?? []
   assert(path.startsWith(`${at('plain')}/archive/demo/15-1/`))
   assert(path.includes(segment))
   await access(path)
@@ -107,7 +109,7 @@ test('check tells programs what it proved as JSON', async () => {
 
   assert.match(
     output,
-    /^\{"stanza":"demo","segment":"[0-9A-F]{24}","repos":\[\{"repo":1,"path":"[^"]+"\}\]\}\n$/,
+    /^\[\{"stanza":"demo","status":"ok","segment":"[0-9A-F]{24}","repos":\[\{"repo":1,"path":"[^"]+"\}\],"wal":\{"freeBytes":\d+,"bytesPerSecond":(?:\d+|null),"fullInSeconds":(?:\d+|null)\}\}\]\n$/,
   )
 })
 
@@ -220,7 +222,7 @@ test('check on a stanza that was never created names the next command', async ()
 
   const { text } = await failure('file-missing', run(check, 'empty', 'check'))
 
-  assert.match(text, /has a stanza-create been performed for stanza 'demo'\?/)
+  assert.match(text, /to fix it: pgsurety --stanza=demo stanza-create\n/)
 })
 
 test('a data directory that is not the one the server says is refused', async () => {
@@ -279,7 +281,10 @@ test('a command that says it archived and did not is told apart', async () => {
       run(check, 'plain', 'check', '--archive-timeout=2'),
     )
 
-    assert.match(text, /archive_command succeeded for WAL segment [0-9A-F]{24}: does it push to/)
+    assert.match(
+      text,
+      /archive_command succeeded for WAL segment [0-9A-F]{24}, but pushes to another/,
+    )
   })
 })
 
