@@ -53,6 +53,8 @@ const OUTCOMES = ['copied', 'kept', 'hole'] as const
 
 export interface PlaceResult {
   readonly outcome: (typeof OUTCOMES)[number]
+  /** Less than the file's size when some of it was right already. */
+  readonly writtenBytes: number
 }
 
 const READ_BYTES = MIB
@@ -76,20 +78,21 @@ async function place(storage: Storage, { set }: PlaceSetup, job: PlaceJob): Prom
   if (found === 'identical') {
     using file = openTarget(job, 'r+')
     dress(file.descriptor, job)
-    return { outcome: 'kept' }
+    return { outcome: 'kept', writtenBytes: 0 }
   }
   const { stored, sizeBytes } = job
   using file = openTarget(job, found === 'different' && stored.kind === 'blocks' ? 'r+' : 'w')
   const { descriptor } = file
+  let writtenBytes = sizeBytes
   if (found === 'different' && stored.kind === 'blocks') {
-    await patchBlocks(storage, { set, file: stored, descriptor, sizeBytes })
+    writtenBytes = await patchBlocks(storage, { set, file: stored, descriptor, sizeBytes })
     assertRight(storage, job, measureFile(descriptor))
   } else {
     assertRight(storage, job, await fill(descriptor, readStored(storage, set, stored)))
   }
   dress(descriptor, job)
   await sync(descriptor)
-  return { outcome: 'copied' }
+  return { outcome: 'copied', writtenBytes }
 }
 
 async function placeHole(job: PlaceJob): Promise<PlaceResult> {
@@ -97,7 +100,7 @@ async function placeHole(job: PlaceJob): Promise<PlaceResult> {
   ftruncateSync(file.descriptor, job.sizeBytes)
   dress(file.descriptor, job)
   await sync(file.descriptor)
-  return { outcome: 'hole' }
+  return { outcome: 'hole', writtenBytes: 0 }
 }
 
 /** Worker entry: see worker/thread.ts. */
@@ -238,5 +241,9 @@ export function parsePlaceResults(value: unknown): readonly PlaceResult[] {
 }
 
 function isPlaceResult(value: unknown): value is PlaceResult {
-  return isRecord(value) && OUTCOMES.some((outcome) => outcome === value['outcome'])
+  return (
+    isRecord(value) &&
+    OUTCOMES.some((outcome) => outcome === value['outcome']) &&
+    typeof value['writtenBytes'] === 'number'
+  )
 }

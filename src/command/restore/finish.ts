@@ -3,7 +3,6 @@
  * name: without it the cluster cannot start, with it everything else is there. The marker goes last.
  */
 import { chmod, chown, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { errnoOf } from '../../base/error.ts'
 import { toBytes } from '../../base/text.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import { withInvalidCheckpoint } from '../../postgres/control-file.ts'
@@ -13,6 +12,7 @@ import {
   type RestoreType,
   signalFile,
 } from '../../postgres/recovery.ts'
+import { readAutoConf } from './auto-conf.ts'
 import { MARKER_NAME } from './destination.ts'
 import { dataDirOf } from './mapping.ts'
 import { syncDirectory, syncTree } from './place.ts'
@@ -52,12 +52,7 @@ async function writeAutoConf(
   nowText: string,
 ): Promise<void> {
   const name = 'postgresql.auto.conf'
-  let existing = ''
-  try {
-    existing = await readFile(toBytes(`${dataDir}/${name}`), 'latin1')
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error
-  }
+  const existing = await readAutoConf(dataDir)
   const edited = editAutoConf(existing, settings, { nowText })
   if (edited !== existing) await writeLikeDataDir(dataDir, name, Buffer.from(edited, 'latin1'))
 }

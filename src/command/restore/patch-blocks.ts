@@ -14,11 +14,11 @@ export interface Patching {
   readonly sizeBytes: number
 }
 
-/** Makes the file what the backup has, as far as block checksums tell; the caller compares the whole. */
+/** Makes the file what the backup has, as far as block checksums tell; the caller compares the whole. Bytes written. */
 export async function patchBlocks(
   storage: Storage,
   { set, file, descriptor, sizeBytes }: Patching,
-): Promise<void> {
+): Promise<number> {
   ftruncateSync(descriptor, sizeBytes)
   const map = await loadBlockMap(storage, set, file)
   const different = new Set<number>()
@@ -28,11 +28,14 @@ export async function patchBlocks(
     const digest = xxh128(block.subarray(0, got))
     if (digest.toString('hex', 0, file.sizes.checksumSizeBytes) !== checksum) different.add(number)
   }
+  let writtenBytes = 0
   const wanted = (number: number): boolean => different.has(number)
   for await (const { offsetBytes, bytes } of readBlocks(storage, { set, file, map, wanted })) {
     let written = 0
     while (written < bytes.length) {
       written += writeSync(descriptor, bytes, written, undefined, offsetBytes + written)
     }
+    writtenBytes += bytes.length
   }
+  return writtenBytes
 }

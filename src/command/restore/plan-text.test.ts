@@ -42,6 +42,7 @@ const plan: RestorePlan = {
   removals: [],
   totalBytes: 24_557_453,
   leftOut: new Set(),
+  forgotten: [],
   remaps: [],
   dissolved: [],
   serverPid: undefined,

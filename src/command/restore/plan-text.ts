@@ -6,6 +6,13 @@ import { formatLsn } from '../../format/wal.ts'
 import { diskPathOf, targetPath } from './mapping.ts'
 import type { RestorePlan } from './plan.ts'
 
+/** What was done, beside what had to be. */
+export interface Placed {
+  /** Files that were already right. */
+  readonly keptFiles: number
+  readonly writtenBytes: number
+}
+
 /** How many removals are listed by name. */
 const REMOVALS_SHOWN = 10
 
@@ -152,8 +159,8 @@ function removalText({ removals }: RestorePlan): string {
   ].join('\n')
 }
 
-/** The same facts for programs. Times are ISO 8601 in UTC, sizes bytes. */
-export function planJson(plan: RestorePlan): string {
+/** The same facts for programs, and what was done when it is done. Times are ISO 8601 in UTC, sizes bytes. */
+export function planJson(plan: RestorePlan, placed?: Placed): string {
   const { manifest, request, wal } = plan
   const target = request.target
   return `${JSON.stringify({
@@ -175,6 +182,7 @@ export function planJson(plan: RestorePlan): string {
     wal: wal === undefined ? null : { ...wal, reach: wal.reach ?? null },
     sizeBytes: plan.totalBytes,
     files: manifest.files.length,
+    ...(placed === undefined ? {} : { restored: placed }),
     databasesLeftOut: [...plan.leftOut],
     mode: plan.mode,
     serverPid: plan.serverPid ?? null,

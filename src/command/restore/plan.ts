@@ -1,6 +1,5 @@
 /** Everything a restore will do, resolved before it does anything: what is printed, refused or carried out. */
-import { AppError, asAppError } from '../../base/error.ts'
-import type { BackupEntry, BackupInfo } from '../../format/backup-info.ts'
+import { AppError } from '../../base/error.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import { archiveId } from '../../format/wal.ts'
 import { collect } from '../../pipe/pipe.ts'
@@ -10,17 +9,12 @@ import {
   parseControlFile,
 } from '../../postgres/control-file.ts'
 import { type ArchivePlace, listSegments, loadHistories } from '../../repo/archive.ts'
-import {
-  loadArchiveInfo,
-  loadBackupInfo,
-  loadManifest,
-  openRepos,
-  type Repo,
-} from '../../repo/repo.ts'
+import { loadArchiveInfo, loadManifest, type Repo } from '../../repo/repo.ts'
 import { readStored } from '../../repo/read-stored.ts'
 import { storedFile, storedSet } from '../../repo/stored-file.ts'
 import { type Context, stanzaOf } from '../command.ts'
-import { assertTargetAfter, chooseBackup, type Choice, noBackup } from './choose.ts'
+import { forgottenSettings, readAutoConf } from './auto-conf.ts'
+import { assertTargetAfter } from './choose.ts'
 import { findRemovals, type Removal } from './clean.ts'
 import { databasesLeftOut } from './databases.ts'
 import {
@@ -29,6 +23,7 @@ import {
   type Destination,
   inspectDestination,
 } from './destination.ts'
+import { findBackup } from './find-backup.ts'
 import { assertNamesInside } from './manifest-names.ts'
 import { mapManifest, type MappingOptions } from './mapping.ts'
 import { assertNoSurprisePromotion, readRequest, type RestoreRequest } from './request.ts'
@@ -49,6 +44,8 @@ export interface RestorePlan {
   readonly mode: 'fresh' | 'delta' | 'resume' | 'replace'
   readonly removals: readonly Removal[]
   readonly totalBytes: number
+  /** Settings of a standby that is rebuilt, which it will not have any more. */
+  readonly forgotten: readonly string[]
   /** Oids of the databases whose files become holes. */
   readonly leftOut: ReadonlySet<number>
   readonly remaps: readonly string[]
@@ -65,7 +62,7 @@ export async function planRestore(context: Context): Promise<RestorePlan> {
   if (!config.flag('plan')) assertNotRunning(destination)
   const asked = readRequest(config)
   assertNoSurprisePromotion(config, asked, destination)
-  const { repo, info, choice } = await findBackup(context, asked)
+  const { repo, info, choice } = await findBackup(context, asked.choice)
   assertTargetAfter(choice.backup, asked.choice)
   const stored = await loadManifest(repo, stanzaOf(context), choice.backup.label, info.cipherPass)
   const request = offlineRequest(asked, stored)
@@ -93,59 +90,14 @@ export async function planRestore(context: Context): Promise<RestorePlan> {
     removals: await findRemovals(manifest, request.type),
     totalBytes: manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     leftOut,
+    forgotten:
+      request.type === 'standby' && destination.content === 'cluster'
+        ? forgottenSettings(await readAutoConf(destination.dataDir), config.map('recovery-option'))
+        : [],
     remaps: mapped.remaps,
     dissolved: mapped.dissolved,
     serverPid: destination.postmasterPid,
   }
-}
-
-interface Found {
-  readonly repo: Repo
-  readonly info: BackupInfo
-  readonly choice: Choice
-}
-
-/** The first repository, in key order, with a backup that fits; unusable ones are skipped with a warning. */
-async function findBackup(context: Context, request: RestoreRequest): Promise<Found> {
-  const { config, log } = context
-  const set = config.source('set') === 'default' ? undefined : config.text('set')
-  const target =
-    set === undefined || set === 'latest' ? request.choice : { kind: 'set' as const, label: set }
-  const repos = openRepos(config, context.openStorage)
-  const seen: BackupEntry[] = []
-  let failure: AppError | undefined
-  for (const repo of repos) {
-    try {
-      const info = await loadBackupInfo(repo, stanzaOf(context))
-      seen.push(...info.backups)
-      const choice = chooseBackup(info, target)
-      if (choice !== undefined) {
-        assertCurrentCluster(info, choice, target.kind)
-        return { repo, info, choice }
-      }
-    } catch (error) {
-      failure = asAppError(error)
-      if (repos.length === 1) throw failure
-      log.warn(`repo${repo.key}: [${failure.exitCode}] ${failure.text}`)
-    }
-  }
-  // Not "there is no backup" while a repository could not be asked.
-  throw failure !== undefined && seen.length === 0 ? failure : noBackup(target, seen)
-}
-
-/** The newest backup must be of the cluster the stanza is for now, unless another was asked for. */
-function assertCurrentCluster(info: BackupInfo, { backup }: Choice, kind: string): void {
-  if (kind === 'set' || backup.historyId === info.currentId) return
-  throw new AppError(
-    'backup-set-invalid',
-    `the latest backup set found '${backup.label}' is from a prior version of PostgreSQL`,
-    {
-      hint: [
-        'was a backup created after the stanza-upgrade?',
-        `use '--set=${backup.label}' to restore it nevertheless.`,
-      ],
-    },
-  )
 }
 
 /** An offline backup needs no recovery unless it was asked for. */

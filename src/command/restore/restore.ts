@@ -1,5 +1,6 @@
 /** restore: a cluster from a backup, told how far to recover. Plans, prints the plan, and only then touches anything. */
 import { rm } from 'node:fs/promises'
+import { assertThat } from '../../base/error.ts'
 import { formatLogTime } from '../../base/log.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
 import { formatSize } from '../../base/units.ts'
@@ -21,7 +22,7 @@ import { dataDirOf, diskPathOf } from './mapping.ts'
 import { readOwnership } from './owners.ts'
 import { buildTree, type OwnerOf, syncDirectory } from './place.ts'
 import { planRestore, type RestorePlan } from './plan.ts'
-import { planJson, planText } from './plan-text.ts'
+import { type Placed, planJson, planText } from './plan-text.ts'
 import { restoreCommand } from './restore-command.ts'
 
 export async function restore(context: Context): Promise<number> {
@@ -34,6 +35,11 @@ export async function restore(context: Context): Promise<number> {
   }
   context.print(config.text('output') === 'json' ? '' : planText(plan))
   for (const line of plan.remaps) log.info(line)
+  if (plan.forgotten.length > 0) {
+    log.warn(
+      `${plan.forgotten.join(' and ')} of the standby in '${config.text('pg-path', 1)}' is not kept; give it with --recovery-option, or the standby follows only through the archive`,
+    )
+  }
   for (const name of plan.dissolved) {
     log.warn(
       `contents of link '${toHumanText(name)}' will be restored inside the data directory; use --link-all to keep links`,
@@ -43,7 +49,7 @@ export async function restore(context: Context): Promise<number> {
   for (const warning of warnings) log.warn(warning)
   log.info(`repo${plan.repoKey}: restore backup set ${plan.manifest.label}`)
   await prepare(plan, ownerOf)
-  const kept = await placeFiles(context, { plan, ownerOf, lock })
+  const placed = await placeFiles(context, { plan, ownerOf, lock })
   await finish({
     manifest: plan.manifest,
     type: plan.request.type,
@@ -51,7 +57,7 @@ export async function restore(context: Context): Promise<number> {
     nowText: formatLogTime(context.clock.nowMs()).slice(0, 19),
     online: plan.manifest.options.online ? 'online' : 'offline',
   })
-  report(context, plan, kept)
+  report(context, plan, placed)
   return 0
 }
 
@@ -86,8 +92,7 @@ interface Placing {
 
 const OUTCOME_TEXTS = { copied: 'restore', kept: 'kept', hole: 'restore zeroed' } as const
 
-/** Number of files that were already right. */
-async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): Promise<number> {
+async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): Promise<Placed> {
   const { manifest, totalBytes } = plan
   await using pool = await context.openPool<readonly PlaceJob[], readonly PlaceResult[]>({
     jobModule: workerUrl('restore-copy', new URL('./copy-job.ts', import.meta.url)),
@@ -99,12 +104,16 @@ async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): P
     parse: parsePlaceResults,
   })
   let doneBytes = 0
-  let kept = 0
+  let keptFiles = 0
+  let writtenBytes = 0
   const batches = batchesOf(placeJobs(plan, ownerOf))
   for await (const { job: batch, result } of pool.run(batches, context.signal)) {
     for (const [index, job] of batch.entries()) {
-      const outcome = result[index]?.outcome ?? 'copied'
-      if (outcome === 'kept') kept += 1
+      const done = result[index]
+      assertThat(done !== undefined, 'a thread answers for every file of a batch')
+      const { outcome } = done
+      if (outcome === 'kept') keptFiles += 1
+      writtenBytes += done.writtenBytes
       doneBytes += job.sizeBytes
       context.log.detail(
         `${OUTCOME_TEXTS[outcome]} file ${toHumanText(job.diskPath)} (${formatSize(job.sizeBytes)}) checksum ${job.checksum ?? '-'}`,
@@ -114,7 +123,7 @@ async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): P
     context.progress({ step: 'restore', doneBytes, totalBytes })
   }
   context.progress(undefined)
-  return kept
+  return { keptFiles, writtenBytes }
 }
 
 /** Largest first, so that the last worker is not left alone with a big one. Each is made when it is asked for. */
@@ -157,14 +166,15 @@ function settingsOf(
   })
 }
 
-function report(context: Context, plan: RestorePlan, kept: number): void {
+function report(context: Context, plan: RestorePlan, placed: Placed): void {
   const { log, config } = context
+  const { keptFiles, writtenBytes } = placed
   log.info(
     `restore size = ${formatSize(plan.totalBytes)}, file total = ${plan.manifest.files.length}` +
-      (kept > 0 ? `, ${kept} already right` : ''),
+      (keptFiles > 0 ? `, ${keptFiles} already right, ${formatSize(writtenBytes)} written` : ''),
   )
   if (config.text('output') === 'json') {
-    context.print(planJson(plan))
+    context.print(planJson(plan, placed))
     return
   }
   context.print(
