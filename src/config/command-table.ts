@@ -131,6 +131,27 @@ export const COMMANDS = {
     parameters: [],
     support: 'works',
   },
+  'file-get': {
+    summary: 'get a file of the cluster from a backup',
+    description: [
+      'Copies one file of the latest backup, or the one --set names, to a new file, out of bundles, blocks and older backups, and checks it.',
+      'The file is named by its path in the data directory. A destination that exists is not overwritten.',
+    ],
+    examples: [
+      {
+        text: 'Look at a table as it was in the latest backup',
+        command: 'pgsurety --stanza=main file-get base/16384/2619 /tmp/2619',
+      },
+      {
+        text: 'The configuration of an older one',
+        command:
+          'pgsurety --stanza=main --set=20260102-030405F file-get postgresql.conf /tmp/postgresql.conf',
+      },
+    ],
+    parameters: ['file', 'destination'],
+    support: 'works',
+    origin: 'pgsurety',
+  },
   help: {
     summary: 'show help',
     description: ['Shows help for the program, for a command, or for an option of a command.'],
@@ -156,68 +177,32 @@ export const COMMANDS = {
   },
   manifest: {
     summary: 'print a backup manifest',
-    description: [
-      'Prints what the manifest of a backup says of its files: where each is stored, and how. With --filter, of a block-incremental file also from which backups its blocks come.',
-    ],
-    examples: [
-      { text: 'The latest backup', command: 'pgsurety --stanza=main manifest' },
-      {
-        text: 'Where one file is stored',
-        command: 'pgsurety --stanza=main --filter=pg_data/global/pg_control manifest',
-      },
-    ],
+    description: ['Prints the manifest of a backup.'],
+    examples: [{ text: 'The latest backup', command: 'pgsurety --stanza=main manifest' }],
     parameters: [],
-    support: 'works',
+    support: 'not-yet',
     internal: true,
   },
   'repo-get': {
     summary: 'get a file from the repository',
-    description: [
-      'Writes a file of the repository to standard output, decrypted unless --raw is given, and compressed as it is stored. Of several repositories the first is read unless --repo names one.',
-    ],
+    description: ['Writes a file of the repository to standard output, decrypted.'],
     examples: [{ text: 'Read an info file', command: 'pgsurety repo-get backup/main/backup.info' }],
     parameters: ['file'],
-    support: 'works',
+    support: 'not-yet',
   },
   'repo-ls': {
     summary: 'list files in the repository',
-    description: [
-      'Lists the names below a path of the repository, which may be absolute. Of several repositories the first is listed unless --repo names one.',
-    ],
-    examples: [
-      { text: 'List the backups', command: 'pgsurety repo-ls backup/main' },
-      {
-        text: 'Sizes and times of everything',
-        command: 'pgsurety --output=json --recurse repo-ls',
-      },
-    ],
+    description: ['Lists the names below a path of the repository.'],
+    examples: [{ text: 'List the backups', command: 'pgsurety repo-ls backup/main' }],
     parameters: ['[path]'],
-    support: 'works',
-  },
-  'repo-put': {
-    summary: 'put a file into the repository',
-    description: [
-      'Stores standard input, encrypted as repo-get decrypts it unless --raw is given. A file that is there is replaced with --force only.',
-    ],
-    examples: [
-      {
-        text: 'Put back an info file',
-        command: 'pgsurety --force repo-put backup/main/backup.info <backup.info',
-      },
-    ],
-    parameters: ['file'],
-    support: 'works',
-    origin: 'pgsurety',
-    internal: true,
+    support: 'not-yet',
   },
   'repo-rm': {
     summary: 'remove a file or a path from the repository',
-    description: [
-      'Removes a file, or with --recurse a path, from the repository. What backups or recovery need is removed with --force only, without which pgBackRest removes it, too.',
-    ],
+    description: ['Removes a file, or with --recurse a path, from the repository.'],
     examples: [{ text: 'Remove a file', command: 'pgsurety repo-rm backup/main/file' }],
-    parameters: ['[path]'],
-    support: 'works',
+    parameters: ['path'],
+    support: 'not-yet',
     internal: true,
   },
   restore: {

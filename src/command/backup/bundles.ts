@@ -10,7 +10,7 @@ export interface BundleRules {
 }
 
 interface Planned {
-  readonly file: Pick<ManifestFile, 'name' | 'sizeBytes' | 'timestampS'>
+  readonly file: ManifestFile
 }
 
 export interface Arranged<File> {

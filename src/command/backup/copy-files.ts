@@ -31,7 +31,7 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
   const files = new Map(plan.draft.files.map((file) => [file.name, file]))
   await using pool = await context.openPool<CopyTask, readonly CopyResult[]>({
     jobModule: workerUrl('backup-copy', new URL('./copy-job.ts', import.meta.url)),
-    threads: plan.draft.options.processMax ?? 1,
+    threads: context.config.integer('process-max'),
     setup: copySetup(context, repo, plan),
     parse: parseCopyResults,
   })

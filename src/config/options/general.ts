@@ -82,7 +82,6 @@ export const GENERAL_OPTIONS = {
     commands: ['archive-push', 'backup'],
     default: 'gz',
     allowed: ['none', 'bz2', 'gz', 'lz4', 'zst'],
-    whenNew: 'zst',
   },
   'db-timeout': {
     kind: 'time',
@@ -152,6 +151,7 @@ export const GENERAL_OPTIONS = {
       'backup',
       'check',
       'expire',
+      'file-get',
       'repo-get',
       'repo-ls',
       'repo-rm',
@@ -177,7 +177,6 @@ export const GENERAL_OPTIONS = {
     commands: COPY_COMMANDS,
     default: '1',
     range: ['1', '999'],
-    whenNew: 'one for each processor, at most 4',
   },
   'protocol-timeout': {
     kind: 'time',
@@ -189,6 +188,7 @@ export const GENERAL_OPTIONS = {
       'backup',
       'check',
       'expire',
+      'file-get',
       'info',
       'manifest',
       'repo-get',
