@@ -5,11 +5,12 @@
 import { randomBytes } from 'node:crypto'
 import { setPriority } from 'node:os'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { AppError, asAppError } from '../base/error.ts'
+import { AppError, asAppError, errnoOf } from '../base/error.ts'
 import { type Log, openLog } from '../base/log.ts'
 import type { Context } from '../command/command.ts'
 import { type Config, loadConfig } from '../config/config.ts'
 import { renderArgument } from '../config/written-options.ts'
+import type { ByteSource } from '../pipe/pipe.ts'
 import { openConfiguredStorage } from '../repo/repo.ts'
 import { implementationOf } from './dispatch.ts'
 import { logSinks } from './log-sinks.ts'
@@ -22,10 +23,22 @@ export interface Program {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly writeOut: (text: string) => void
   readonly writeError: (text: string) => void
+  readonly writeBytes: (bytes: Buffer) => Promise<void>
+  readonly input: () => ByteSource
 }
 
 /** Commands that answer a question: they say nothing about themselves at level info (pgBackRest 2.60). */
-const QUIET_COMMANDS: ReadonlySet<string> = new Set(['info', 'version', 'help', 'completion'])
+const QUIET_COMMANDS: ReadonlySet<string> = new Set([
+  'completion',
+  'help',
+  'info',
+  'manifest',
+  'repo-get',
+  'repo-ls',
+  'repo-put',
+  'repo-rm',
+  'version',
+])
 
 /** Runs one command line; resolves to the exit code. Never throws. */
 export async function main(program: Program): Promise<number> {
@@ -76,6 +89,10 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
       signal: interrupt.signal,
       execId,
       print: program.writeOut,
+      write: async (bytes) => {
+        await writeBytes(program, bytes)
+      },
+      input: program.input,
       progress: progress.show,
       openStorage: openConfiguredStorage,
       openPool: async (options) => await (await import('../worker/worker.ts')).openPool(options),
@@ -83,7 +100,9 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
     }
     const exitCode = await command(context)
     progress.show(undefined)
-    say(`${nameOf(config)} command end: completed successfully (${clock.nowMs() - startMs}ms)`)
+    // 1 is an answer, not a failure: not in the archive, not in the repository.
+    const how = exitCode > 1 ? `with exit code ${exitCode}` : 'successfully'
+    say(`${nameOf(config)} command end: completed ${how} (${clock.nowMs() - startMs}ms)`)
     return exitCode
   } catch (error) {
     progress.show(undefined)
@@ -96,6 +115,15 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
 /** As pgBackRest writes it: `archive-push:async`. */
 function nameOf({ command, role }: Config): string {
   return role === 'main' ? command : `${command}:${role}`
+}
+
+async function writeBytes(program: Program, bytes: Buffer): Promise<void> {
+  try {
+    await program.writeBytes(bytes)
+  } catch (cause) {
+    const why = errnoOf(cause) ?? String(cause)
+    throw new AppError('file-write', `unable to write to standard output: ${why}`, { cause })
+  }
 }
 
 function usesUmask(config: Config): boolean {

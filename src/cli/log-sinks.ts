@@ -6,7 +6,17 @@ import type { Config } from '../config/config.ts'
 import type { Program } from './cli.ts'
 
 /** Commands that write no log file: they run too often, or only answer (pgBackRest 2.60). */
-const NO_LOG_FILE: ReadonlySet<string> = new Set(['archive-get', 'archive-push', 'check', 'info'])
+const NO_LOG_FILE: ReadonlySet<string> = new Set([
+  'archive-get',
+  'archive-push',
+  'check',
+  'info',
+  'manifest',
+  'repo-get',
+  'repo-ls',
+  'repo-put',
+  'repo-rm',
+])
 
 export function logSinks(program: Program, config: Config): readonly LogSink[] {
   const timestamps = config.flag('log-timestamp') ? 'on' : 'off'

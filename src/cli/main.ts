@@ -1,11 +1,17 @@
 /**
  * The program's entry. Checks the Node version before anything modern is imported, then hands over to cli.ts.
  */
+/** `file-write`, as for any other file that could not be written. */
+const OUTPUT_LOST_EXIT_CODE = 64
+
 /** A rejection would be a bug in cli.ts; Node then prints it and exits with 1. */
 async function start(): Promise<void> {
   // libuv reads this when its pool starts, at the first call that needs it: room for the fsyncs of a batch.
   process.env['UV_THREADPOOL_SIZE'] ??= process.argv.some(isOncePerSegment) ? '4' : '16'
   const { main } = await import('./cli.ts')
+  const isHasty = process.argv.some(isOncePerSegment)
+  // Those print nothing, and opening standard output takes time.
+  if (!isHasty) process.stdout.on('error', giveUpOutput)
   const exitCode = await main({
     argv: process.argv.slice(2),
     env: process.env,
@@ -15,11 +21,25 @@ async function start(): Promise<void> {
     writeError: (text) => {
       process.stderr.write(text)
     },
+    writeBytes: async (bytes) => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      process.stdout.write(bytes, (error) => {
+        if (error === undefined || error === null) resolve()
+        else reject(error)
+      })
+      await promise
+    },
+    input: () => process.stdin,
   })
   // What is written to pipes and files is written (on Linux), and taking the heap apart first costs milliseconds.
   // oxlint-disable-next-line unicorn/no-process-exit -- nothing is under way any more
-  if (process.argv.some(isOncePerSegment)) process.exit(exitCode)
-  process.exitCode = exitCode
+  if (isHasty) process.exit(exitCode)
+  if (exitCode !== 0) process.exitCode = exitCode
+}
+
+/** Whoever reads the output may have gone, or its disk is full: no reason to crash, nor to call it a success. */
+function giveUpOutput(): void {
+  process.exitCode ??= OUTPUT_LOST_EXIT_CODE
 }
 
 /** Commands that PostgreSQL runs for every segment. */

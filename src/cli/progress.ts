@@ -12,7 +12,7 @@ export interface ProgressDisplay {
   readonly show: (state: Progress | undefined) => void
 }
 
-export function openProgress(program: Program, clock: Clock): ProgressDisplay {
+export function openProgress(program: Pick<Program, 'writeError'>, clock: Clock): ProgressDisplay {
   const terminal = process.stderr.isTTY && (process.stderr.columns ?? 0) > 40
   const intervalMs = terminal ? TTY_INTERVAL_MS : PLAIN_INTERVAL_MS
   let step = ''

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import type { ByteSource } from '../pipe/pipe.ts'
 import type { Config } from '../config/config.ts'
 import type { OpenStorage } from '../repo/repo.ts'
 import type { openPool } from '../worker/worker.ts'
@@ -23,6 +24,10 @@ export interface Context {
   readonly execId: string
   /** Writes to standard output. */
   readonly print: (text: string) => void
+  /** Writes bytes to standard output; resolves when they are taken. */
+  readonly write: (bytes: Buffer) => Promise<void>
+  /** Standard input. */
+  readonly input: () => ByteSource
   /** Shows how far a long step is; undefined clears it. */
   readonly progress: (state: Progress | undefined) => void
   /** Opens the storage of one configured repository. */

@@ -177,32 +177,68 @@ export const COMMANDS = {
   },
   manifest: {
     summary: 'print a backup manifest',
-    description: ['Prints the manifest of a backup.'],
-    examples: [{ text: 'The latest backup', command: 'pgsurety --stanza=main manifest' }],
+    description: [
+      'Prints what the manifest of a backup says of its files: where each is stored, and how. With --filter, of a block-incremental file also from which backups its blocks come.',
+    ],
+    examples: [
+      { text: 'The latest backup', command: 'pgsurety --stanza=main manifest' },
+      {
+        text: 'Where one file is stored',
+        command: 'pgsurety --stanza=main --filter=pg_data/global/pg_control manifest',
+      },
+    ],
     parameters: [],
-    support: 'not-yet',
+    support: 'works',
     internal: true,
   },
   'repo-get': {
     summary: 'get a file from the repository',
-    description: ['Writes a file of the repository to standard output, decrypted.'],
+    description: [
+      'Writes a file of the repository to standard output, decrypted unless --raw is given, and compressed as it is stored. Of several repositories the first is read unless --repo names one.',
+    ],
     examples: [{ text: 'Read an info file', command: 'pgsurety repo-get backup/main/backup.info' }],
     parameters: ['file'],
-    support: 'not-yet',
+    support: 'works',
   },
   'repo-ls': {
     summary: 'list files in the repository',
-    description: ['Lists the names below a path of the repository.'],
-    examples: [{ text: 'List the backups', command: 'pgsurety repo-ls backup/main' }],
+    description: [
+      'Lists the names below a path of the repository, which may be absolute. Of several repositories the first is listed unless --repo names one.',
+    ],
+    examples: [
+      { text: 'List the backups', command: 'pgsurety repo-ls backup/main' },
+      {
+        text: 'Sizes and times of everything',
+        command: 'pgsurety --output=json --recurse repo-ls',
+      },
+    ],
     parameters: ['[path]'],
-    support: 'not-yet',
+    support: 'works',
+  },
+  'repo-put': {
+    summary: 'put a file into the repository',
+    description: [
+      'Stores standard input, encrypted as repo-get decrypts it unless --raw is given. A file that is there is replaced with --force only.',
+    ],
+    examples: [
+      {
+        text: 'Put back an info file',
+        command: 'pgsurety --force repo-put backup/main/backup.info <backup.info',
+      },
+    ],
+    parameters: ['file'],
+    support: 'works',
+    origin: 'pgsurety',
+    internal: true,
   },
   'repo-rm': {
     summary: 'remove a file or a path from the repository',
-    description: ['Removes a file, or with --recurse a path, from the repository.'],
+    description: [
+      'Removes a file, or with --recurse a path, from the repository. What backups or recovery need is removed with --force only, without which pgBackRest removes it, too.',
+    ],
     examples: [{ text: 'Remove a file', command: 'pgsurety repo-rm backup/main/file' }],
-    parameters: ['path'],
-    support: 'not-yet',
+    parameters: ['[path]'],
+    support: 'works',
     internal: true,
   },
   restore: {

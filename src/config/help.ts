@@ -134,6 +134,7 @@ export function optionFacts(
   const facts: (readonly [string, string | undefined])[] = [
     ['Type', row.kind],
     ['Default', describeByValue(rule.default)],
+    ['New repository', describeWhenNew(row, command)],
     ['Required', rule.required === true ? describeRequired(rule.depends) : undefined],
     ['Allowed', rule.allowed?.join(', ')],
     ['Range', describeRange(row.range)],
@@ -152,6 +153,15 @@ function describeByValue(value: OptionRow['default']): string | undefined {
   return Object.entries(value)
     .map(([depended, text]) => `${text} (${depended})`)
     .join(', ')
+}
+
+/** Only backups have something to go by. */
+function describeWhenNew(
+  { whenNew }: OptionRow,
+  command: CommandName | undefined,
+): string | undefined {
+  if (whenNew === undefined || (command !== undefined && command !== 'backup')) return undefined
+  return `a backup without this option does as the newest one did, the first of all: ${whenNew}`
 }
 
 function describeRange(range: OptionRow['range']): string | undefined {
@@ -206,6 +216,9 @@ function optionEntry(name: OptionName, command: CommandName): string {
   const value = describeByValue(rule.default)
   const notes = [
     ...(value === undefined ? [] : [`default ${value}`]),
+    ...(command === 'backup' && row.whenNew !== undefined
+      ? [`new repository: ${row.whenNew}`]
+      : []),
     ...(rule.required === true ? [describeRequired(rule.depends)] : []),
   ]
   const suffix = notes.length === 0 ? '' : ` [${notes.join('; ')}]`

@@ -63,6 +63,8 @@ export interface OptionRow extends CommandRule {
   readonly deprecated?: readonly string[]
   /** `not-yet`: any value but the default is refused. Absent: it works. */
   readonly support?: 'not-yet'
+  /** What a backup does without it when the repository has none yet; later it does as the newest one did. */
+  readonly whenNew?: string
   /** Absent: it is pgBackRest's (2.60). */
   readonly origin?: 'pgsurety'
   readonly byCommand?: { readonly [Name in CommandName]?: CommandRule }

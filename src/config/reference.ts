@@ -40,7 +40,7 @@ function renderOptions(): string {
     'Options come from the command line (`--repo1-path=/backup`), the environment (`PGSURETY_REPO1_PATH`, else',
     '`PGBACKREST_REPO1_PATH`) and configuration files, in that order. Names, types and defaults are those of pgBackRest',
     '2.60, except where an option says that it is not in pgBackRest. An option that is not yet supported is refused when',
-    'it has any value but its default.',
+    'it has any value but its default. Some defaults are only for repositories that have backups: see *New repository*.',
   ].join('\n')
   const topics = optionTopics().map(({ title, names }) =>
     [`## ${title}`, ...names.map(renderOption)].join('\n\n'),

@@ -63,6 +63,8 @@ function openLane(level: number): Lane {
   }
 }
 
+/** Copies: the stream's own pieces are gone when the next one is asked for. */
 async function compressFrame({ buffer, stream }: Lane, bytes: number): Promise<readonly Buffer[]> {
-  return await Array.fromAsync(stream.update(buffer.subarray(0, bytes)))
+  const pieces = stream.update(buffer.subarray(0, bytes))
+  return await Array.fromAsync(pieces, (piece) => Buffer.from(piece))
 }

@@ -1,4 +1,4 @@
-import { lstat, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, readlink, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError, type ErrorKind, errnoOf } from '../base/error.ts'
 import { toBytes, toHumanText } from '../base/text.ts'
@@ -90,6 +90,16 @@ export class PosixTree {
       if (errnoOf(error) !== 'ENOENT') throw this.error('path-open', 'list path', key, error)
       await this.requireRoot()
       return []
+    }
+  }
+
+  /** Undefined for what is no link, or not there any more. */
+  async linkTarget(key: string): Promise<string | undefined> {
+    try {
+      return (await readlink(this.path(key), { encoding: 'buffer' })).toString('latin1')
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL') return undefined
+      throw this.error('file-open', 'read link', key, error)
     }
   }
 

@@ -272,3 +272,17 @@ test('an interrupted put leaves no name to trip over', async () => {
 
   assert.equal((await collect(storage.get('dir/a'), 10)).toString(), 'again')
 })
+
+test('links are told by themselves, with what stands in them', async () => {
+  await using directory = temporary()
+  const storage = openPosixStorage({ root: directory.path })
+  await storage.put('dir/a', Buffer.from('a'))
+  await storage.link('dir/z', 'a')
+  await storage.link('dir/latest', 'nowhere')
+
+  assert.deepEqual(await storage.links('dir'), [
+    { name: 'latest', target: 'nowhere' },
+    { name: 'z', target: 'a' },
+  ])
+  assert.deepEqual(await storage.links('none'), [])
+})

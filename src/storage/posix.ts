@@ -19,7 +19,14 @@ import { KIB, MIB } from '../base/units.ts'
 import type { ByteSource } from '../pipe/pipe.ts'
 import { checkKey, checkPrefix, joinKey, parentOf } from './key.ts'
 import { PosixTree } from './posix-tree.ts'
-import type { GetRange, ObjectEntry, PutOptions, Storage, StorageEntry } from './storage.ts'
+import type {
+  GetRange,
+  LinkEntry,
+  ObjectEntry,
+  PutOptions,
+  Storage,
+  StorageEntry,
+} from './storage.ts'
 
 export interface PosixStorageOptions {
   /** Directory of the repository, UTF-8. A put creates it when its parent exists; everything else needs it. */
@@ -157,6 +164,17 @@ class PosixStorage implements Storage {
   async sync(prefix: string): Promise<void> {
     checkPrefix(prefix)
     if ((await this.#tree.kindOf(prefix)) === 'directory') await this.#tree.syncTree(prefix)
+  }
+
+  async links(prefix: string): Promise<readonly LinkEntry[]> {
+    checkPrefix(prefix)
+    const entries: LinkEntry[] = []
+    for (const { name, kind } of await this.#tree.read(prefix)) {
+      const target =
+        kind === 'other' ? await this.#tree.linkTarget(joinKey(prefix, name)) : undefined
+      if (target !== undefined) entries.push({ name, target })
+    }
+    return entries.toSorted((left, right) => compareBytes(left.name, right.name))
   }
 
   async link(key: string, target: string): Promise<void> {

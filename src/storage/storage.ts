@@ -30,6 +30,12 @@ export interface PrefixEntry {
   readonly name: string
 }
 
+export interface LinkEntry {
+  readonly name: string
+  /** As it stands in the link, a byte string. */
+  readonly target: string
+}
+
 export type StorageEntry = ObjectEntry | PrefixEntry
 
 export interface PutOptions {
@@ -78,6 +84,8 @@ export interface Storage {
   removeLeftOvers(prefix: string, beforeMs: number): Promise<number>
   /** Makes the names of everything written below `prefix` with `on-sync` durable. */
   sync(prefix: string): Promise<void>
+  /** Human-only links directly below `prefix`, sorted by name in byte order; `list` leaves them out. */
+  links(prefix: string): Promise<readonly LinkEntry[]>
   /** Points a human-only link `key` at `target` (disks only; a no-op on stores without links). */
   link(key: string, target: string): Promise<void>
 }

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { openLog } from '../../src/base/log.ts'
 import type { Context } from '../../src/command/command.ts'
 import { loadConfig } from '../../src/config/config.ts'
+import { type ByteSource, single } from '../../src/pipe/pipe.ts'
 import { openConfiguredStorage, type OpenStorage } from '../../src/repo/repo.ts'
 import { openPool } from '../../src/worker/worker.ts'
 import { pgsuretyCommand, spawnAs } from './run.ts'
@@ -15,11 +16,13 @@ export interface TestContextOptions {
   /** In place of the configured storage, such as one that fails. */
   readonly openStorage?: OpenStorage
   readonly signal?: AbortSignal
+  /** Standard input; empty by default. */
+  readonly input?: () => ByteSource
 }
 
 export interface TestContext {
   readonly context: Context
-  /** Everything printed so far. */
+  /** Everything printed so far; what was written as bytes stands there as a byte string. */
   output(): string
   /** Every log line so far, all levels, without date and time. */
   logText(): string
@@ -53,6 +56,11 @@ export function testContext(options: TestContextOptions): TestContext {
       print: (text) => {
         printed.push(text)
       },
+      write: async (bytes) => {
+        printed.push(bytes.toString('latin1'))
+        await Promise.resolve()
+      },
+      input: options.input ?? (() => single(Buffer.alloc(0))),
       progress: () => undefined,
       openStorage: options.openStorage ?? openConfiguredStorage,
       openPool,

@@ -3,6 +3,7 @@ import { AppError, type ErrorKind } from '../../src/base/error.ts'
 import { type ByteSource, collect } from '../../src/pipe/pipe.ts'
 import type {
   GetRange,
+  LinkEntry,
   ObjectEntry,
   PutOptions,
   Storage,
@@ -131,6 +132,11 @@ class FailingStorage implements FaultyStorage {
       await this.#inner.sync(prefix)
     }
     await this.#call('path-sync', `sync ${prefix}`, { whole })
+  }
+
+  async links(prefix: string): Promise<readonly LinkEntry[]> {
+    const whole = async (): Promise<readonly LinkEntry[]> => await this.#inner.links(prefix)
+    return await this.#call('path-open', `links ${prefix}`, { whole })
   }
 
   async link(key: string, target: string): Promise<void> {

@@ -122,6 +122,8 @@ function configText({
     'log-level-file=off',
     'start-fast=y',
     'process-max=2',
+    // What pgBackRest does when nothing else is said.
+    ...(lines.some((line) => line.startsWith('repo1-bundle=')) ? [] : ['repo1-bundle=n']),
     ...lines,
     '[demo]',
     `pg1-path=${cluster.dataDir}`,

@@ -82,6 +82,8 @@ function configText(folder: string, cluster: Cluster, lines: readonly string[]):
     'start-fast=y',
     'compress-type=zst',
     'process-max=2',
+    // Files that are objects of their own can be looked at, and damaged.
+    ...(lines.some((line) => line.startsWith('repo1-bundle=')) ? [] : ['repo1-bundle=n']),
     ...lines,
     '[demo]',
     `pg1-path=${cluster.dataDir}`,

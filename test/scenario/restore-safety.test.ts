@@ -1,6 +1,6 @@
 /** What restore and archive-get refuse, in what words, and that a refusal and a plan touch nothing. */
 import assert from 'node:assert/strict'
-import { access, cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { archiveGet } from '../../src/command/archive-get.ts'
@@ -8,7 +8,6 @@ import { parseManifest } from '../../src/format/manifest-read.ts'
 import { renderManifest } from '../../src/format/manifest-write.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { testContext } from '../harness/context.ts'
-import { pgBackRest } from '../harness/peers.ts'
 import { pgsurety, runAs, writeAs } from '../harness/run.ts'
 import { treeDigest } from '../harness/tree.ts'
 import {
@@ -194,21 +193,6 @@ test('a backup that does not exist is refused with the nearest name', async () =
     await refusal(fresh(`--set=${wrong}`)),
     new RegExp(`^\\[075\\] backup set ${wrong} is not valid\nHINT: did you mean '${second}'`),
   )
-})
-
-test('a block incremental backup of pgBackRest is refused by name before anything is touched', async () => {
-  const program = await pgBackRest('2.60')
-  const repo = [`--config=${source.config}`, '--stanza=demo', `--repo1-path=${at('blocks')}`]
-  await runAs([program, ...repo, '--no-online', 'stanza-create'])
-  const options = ['--type=full', '--repo1-bundle', '--repo1-block', '--no-archive-check']
-  await runAs([program, ...repo, ...options, 'backup'])
-  await mkdir(at('target'))
-
-  assert.match(
-    await refusal(source.restoreFiles('target', `--repo1-path=${at('blocks')}`)),
-    /^\[067\] backup '\d{8}-\d{6}F' is block incremental, which is not yet supported\nHINT: /,
-  )
-  assert.deepEqual(await readdir(at('target')), [])
 })
 
 test('a wrong passphrase is refused as one', async () => {

@@ -21,6 +21,7 @@ import { clusterNowMs, databasesOf, openCluster, tablespacesOf } from './cluster
 import { type Completion, complete, saveDraft } from './complete.ts'
 import { copyFiles } from './copy-files.ts'
 import { type Damage, reportDamage } from './damage.ts'
+import { type Habits, readHabits } from './habits.ts'
 import { layoutOf } from './layout.ts'
 import { backupOptions, kindAsked } from './options.ts'
 import { type BackupPlan, planBackup } from './plan.ts'
@@ -56,7 +57,8 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Taken> {
   const { repo, stanza, info } = completion
   await using cluster = await openCluster(context)
   matchStanza(currentBackupHistory(info), cluster.control, 'backup-mismatch')
-  const basis = await chooseBasis(context, completion)
+  const chosen = await chooseBasis(context, completion)
+  const basis = { ...chosen, habits: await readHabits(context, completion, chosen.prior) }
   await removeUnfinished(context, completion)
   await using running = await start(context, cluster, repo)
   const { plan, copyFromMs } = await plannedBackup(context, { running, completion, basis })
@@ -92,13 +94,15 @@ interface Basis {
   readonly kind: BackupKind
   /** What a differential or incremental backup builds on. */
   readonly prior: Manifest | undefined
+  /** What goes for options that are not set. */
+  readonly habits: Habits
 }
 
 /** The kind of backup to take: full when there is nothing to build on. */
 async function chooseBasis(
   { config, log }: Context,
   { repo, stanza, info }: Completion,
-): Promise<Basis> {
+): Promise<Omit<Basis, 'habits'>> {
   const kind = kindAsked(config)
   if (kind === 'full') return { kind, prior: undefined }
   const entry = choosePrior(info, kind)
@@ -167,7 +171,7 @@ async function plannedBackup(
     listing,
     databases,
     options: { ...backupOptions(context, control, basis), backupStandby: standby !== undefined },
-    layout: layoutOf(config, repo.key, kind),
+    layout: layoutOf(config, { ...basis, repoKey: repo.key }),
     annotations: annotationsOf(config),
     cipherPass: prior === undefined ? newCipherPass(repo) : prior.cipherPass,
     startS: running.startS,
@@ -187,7 +191,7 @@ function newCipherPass(repo: Repo): Secret | undefined {
 async function newLabel(
   context: Context,
   { repo, stanza }: Completion,
-  { kind, prior, startS }: Basis & { readonly startS: number },
+  { kind, prior, startS }: Omit<Basis, 'habits'> & { readonly startS: number },
 ): Promise<string> {
   const fullLabel = prior === undefined ? undefined : fullLabelOf(prior.label)
   const existing = [

@@ -10,7 +10,7 @@ export interface BundleRules {
 }
 
 interface Planned {
-  readonly file: ManifestFile
+  readonly file: Pick<ManifestFile, 'name' | 'sizeBytes' | 'timestampS'>
 }
 
 export interface Arranged<File> {

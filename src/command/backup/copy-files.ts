@@ -31,7 +31,7 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
   const files = new Map(plan.draft.files.map((file) => [file.name, file]))
   await using pool = await context.openPool<CopyTask, readonly CopyResult[]>({
     jobModule: workerUrl('backup-copy', new URL('./copy-job.ts', import.meta.url)),
-    threads: context.config.integer('process-max'),
+    threads: plan.draft.options.processMax ?? 1,
     setup: copySetup(context, repo, plan),
     parse: parseCopyResults,
   })

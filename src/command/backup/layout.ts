@@ -1,11 +1,13 @@
 /** How the files of a backup are stored, as the options say it. */
-import { AppError } from '../../base/error.ts'
+import { AppError, assertThat } from '../../base/error.ts'
 import { parseSize } from '../../base/units.ts'
 import type { Config } from '../../config/config.ts'
+import { type OptionName, optionRow } from '../../config/option-table.ts'
 import type { BackupKind } from '../../format/label.ts'
 import { BLOCK_UNIT_BYTES } from '../../format/manifest.ts'
 import { BLOCK_RULES, type BlockRules, DAY_S, type Steps } from './block-size.ts'
 import type { BundleRules } from './bundles.ts'
+import type { Habits } from './habits.ts'
 
 export interface Layout {
   /** Undefined: each file is an object of its own. */
@@ -22,21 +24,36 @@ export interface BlockLayout extends BlockRules {
 /** Block checksums that the format can hold; fewer bytes than these find too little. */
 const CHECKSUM_BYTES = { min: 6, max: 16 } as const
 
-export function layoutOf(config: Config, repoKey: number, kind: BackupKind): Layout {
-  if (!config.flag('repo-bundle', repoKey)) return { bundles: undefined, blocks: undefined }
+interface Asking {
+  readonly repoKey: number
+  readonly kind: BackupKind
+  readonly habits: Habits
+}
+
+export function layoutOf(config: Config, { repoKey, kind, habits }: Asking): Layout {
+  if (!habits.bundle) return { bundles: undefined, blocks: undefined }
   return {
     bundles: {
-      limitBytes: config.bytes('repo-bundle-limit', repoKey),
-      sizeBytes: config.bytes('repo-bundle-size', repoKey),
+      limitBytes: bytesOf(config, 'repo-bundle-limit', repoKey),
+      sizeBytes: bytesOf(config, 'repo-bundle-size', repoKey),
     },
-    blocks: config.flag('repo-block', repoKey) ? blockLayout(config, repoKey, kind) : undefined,
+    blocks: habits.block ? blockLayout(config, repoKey, kind) : undefined,
   }
+}
+
+/** The option's default also where it has no value because the one that it needs is not set, but a habit. */
+function bytesOf(config: Config, name: OptionName, repoKey: number): number {
+  if (config.has(name, repoKey)) return config.bytes(name, repoKey)
+  const text = optionRow(name).default
+  const bytes = typeof text === 'string' ? parseSize(text) : undefined
+  assertThat(bytes !== undefined, `option '${name}' has a default`)
+  return bytes
 }
 
 function blockLayout(config: Config, repoKey: number, kind: BackupKind): BlockLayout {
   const superSize = kind === 'full' ? 'repo-block-size-super-full' : 'repo-block-size-super'
   return {
-    superBlockBytes: config.bytes(superSize, repoKey),
+    superBlockBytes: bytesOf(config, superSize, repoKey),
     sizes: stepsOf(config, repoKey, SIZE_MAP) ?? BLOCK_RULES.sizes,
     ages: stepsOf(config, repoKey, AGE_MAP) ?? BLOCK_RULES.ages,
     checksumSizes: stepsOf(config, repoKey, CHECKSUM_SIZE_MAP) ?? BLOCK_RULES.checksumSizes,

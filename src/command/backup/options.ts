@@ -4,9 +4,9 @@ import type { Log } from '../../base/log.ts'
 import type { Config } from '../../config/config.ts'
 import { BACKUP_KINDS, type BackupKind } from '../../format/label.ts'
 import type { Manifest, ManifestOptions } from '../../format/manifest.ts'
-import { compressTypeOfName } from '../../pipe/compress-type.ts'
 import type { ControlFile } from '../../postgres/control-file.ts'
 import type { Context } from '../command.ts'
+import type { Habits } from './habits.ts'
 import { inheritOptions } from './prior.ts'
 
 export function kindAsked(config: Config): BackupKind {
@@ -18,6 +18,7 @@ export function kindAsked(config: Config): BackupKind {
 interface Basis {
   readonly kind: BackupKind
   readonly prior: Manifest | undefined
+  readonly habits: Habits
 }
 
 /**
@@ -27,22 +28,21 @@ interface Basis {
 export function backupOptions(
   { config, log }: Context,
   control: ControlFile,
-  { kind, prior }: Basis,
+  { kind, prior, habits }: Basis,
 ): ManifestOptions {
-  const compressType = compressTypeOfName(`x.${config.text('compress-type')}`)
   const asked = {
     archiveCheck: config.flag('archive-check'),
     archiveCopy: config.flag('archive-copy'),
     backupStandby: false,
     bufferSizeBytes: config.bytes('buffer-size'),
     checksumPage: checksumPages(config, control, log),
-    compressType,
-    compressLevel: compressType === 'none' ? 0 : config.integer('compress-level'),
+    compressType: habits.compressType,
+    compressLevel: habits.compressLevel,
     compressLevelNetwork: config.integer('compress-level-network'),
     delta: config.flag('delta'),
     hardlink: false,
     online: config.flag('online'),
-    processMax: config.integer('process-max'),
+    processMax: habits.processMax,
   }
   if (prior === undefined) return asked
   const { options, warnings } = inheritOptions(asked, { kind, prior })

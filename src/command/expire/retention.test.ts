@@ -128,6 +128,12 @@ test('nothing goes by time when the clock seems to have jumped ahead', () => {
   assert.deepEqual(kept(decide({ full: 1 }, later)), [F3], 'by count the clock does not matter')
 })
 
+test('an incremental backup by a clock that was behind does not make a jump ahead look usual', () => {
+  const behind = entry({ label: `${F3}_20160101-000000I`, stopS: NOW_S - 4000 * DAY_S })
+  const later = { nowS: NOW_S + 3650 * DAY_S, backups: [...BACKUPS, behind] }
+  assert.throws(() => decide({ full: 15, fullType: 'time' }, later), { kind: 'clock' })
+})
+
 test('pauses that are usual are no jumps of the clock, however short the period', () => {
   assert.deepEqual(kept(decide({ full: 3, fullType: 'time' })), [F3])
 })

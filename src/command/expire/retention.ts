@@ -260,7 +260,11 @@ function assertClockPlausible(
   first: BackupEntry | undefined,
 ): void {
   const periodS = (rules.full ?? 0) * DAY_S
-  const times = [...backups.map(({ stopS }) => stopS).toSorted((left, right) => left - right), nowS]
+  const stops = new Map(backups.map(({ label, stopS }) => [label, stopS]))
+  // A backup that ended before what it builds on was made by a wrong clock: its pause is none.
+  const believed = backups.filter(({ prior, stopS }) => stopS >= (stops.get(prior ?? '') ?? 0))
+  const ends = believed.map(({ stopS }) => stopS).toSorted((left, right) => left - right)
+  const times = [...ends, nowS]
   let longestS = 0
   for (const [index, timeS] of times.entries()) {
     const beforeS = times[index - 1] ?? timeS

@@ -59,16 +59,24 @@ export const COMMAND_LINE_OPTIONS = {
   },
   filter: {
     kind: 'string',
-    summary: 'Show only entries that match this regular expression.',
+    summary:
+      'Show only entries that match: for repo-ls a regular expression, for manifest the name of a file.',
     section: 'command-line',
     commands: ['manifest', 'repo-ls'],
-    support: 'not-yet',
   },
   force: {
     kind: 'boolean',
     summary: 'Go on where the command would otherwise refuse.',
     section: 'command-line',
-    commands: ['backup', 'restore', 'stanza-create', 'stanza-delete', 'stop'],
+    commands: [
+      'backup',
+      'repo-put',
+      'repo-rm',
+      'restore',
+      'stanza-create',
+      'stanza-delete',
+      'stop',
+    ],
     default: 'n',
     byCommand: {
       backup: { depends: { option: 'online', values: ['n'] } },
@@ -88,7 +96,6 @@ export const COMMAND_LINE_OPTIONS = {
     section: 'command-line',
     commands: ['repo-get'],
     default: 'n',
-    support: 'not-yet',
   },
   level: {
     kind: 'choice',
@@ -177,11 +184,10 @@ export const COMMAND_LINE_OPTIONS = {
   },
   raw: {
     kind: 'boolean',
-    summary: 'Do not decrypt.',
+    summary: 'Neither decrypt nor encrypt.',
     section: 'command-line',
-    commands: ['repo-get'],
+    commands: ['repo-get', 'repo-put'],
     default: 'n',
-    support: 'not-yet',
   },
   recurse: {
     kind: 'boolean',
@@ -189,14 +195,12 @@ export const COMMAND_LINE_OPTIONS = {
     section: 'command-line',
     commands: ['repo-ls', 'repo-rm'],
     default: 'n',
-    support: 'not-yet',
   },
   reference: {
     kind: 'string',
-    summary: 'Show only files stored in this backup.',
+    summary: 'Show only files stored in this backup; latest stands for the backup itself.',
     section: 'command-line',
     commands: ['manifest'],
-    support: 'not-yet',
   },
   'remote-type': {
     kind: 'choice',
@@ -221,6 +225,7 @@ export const COMMAND_LINE_OPTIONS = {
       'manifest',
       'repo-get',
       'repo-ls',
+      'repo-put',
       'repo-rm',
       'restore',
       'stanza-delete',
@@ -257,7 +262,6 @@ export const COMMAND_LINE_OPTIONS = {
     commands: ['repo-ls'],
     default: 'asc',
     allowed: ['none', 'asc', 'desc'],
-    support: 'not-yet',
   },
   stanza: {
     kind: 'string',
@@ -270,6 +274,7 @@ export const COMMAND_LINE_OPTIONS = {
       info: { required: false },
       'repo-get': { required: false, internal: true },
       'repo-ls': { required: false, internal: true },
+      'repo-put': { required: false, internal: true },
       'repo-rm': { required: false, internal: true },
       start: { required: false },
       stop: { required: false },

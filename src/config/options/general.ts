@@ -82,6 +82,7 @@ export const GENERAL_OPTIONS = {
     commands: ['archive-push', 'backup'],
     default: 'gz',
     allowed: ['none', 'bz2', 'gz', 'lz4', 'zst'],
+    whenNew: 'zst',
   },
   'db-timeout': {
     kind: 'time',
@@ -177,6 +178,7 @@ export const GENERAL_OPTIONS = {
     commands: COPY_COMMANDS,
     default: '1',
     range: ['1', '999'],
+    whenNew: 'one for each processor, at most 4',
   },
   'protocol-timeout': {
     kind: 'time',

@@ -17,6 +17,7 @@ export const REPO_OPTIONS = {
     commands: ['backup'],
     default: 'n',
     depends: { option: 'repo-bundle', values: ['y'], otherwise: 'n' },
+    whenNew: 'y',
   },
   'repo-block-age-map': {
     kind: 'hash',
@@ -68,6 +69,7 @@ export const REPO_OPTIONS = {
     group: 'repo',
     commands: ['backup'],
     default: 'n',
+    whenNew: 'y',
   },
   'repo-bundle-limit': {
     kind: 'size',
