@@ -6,7 +6,7 @@ import type { CommandName } from '../config/command-table.ts'
 
 const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
   annotate: async () => (await import('../command/annotate.ts')).annotate,
-  'archive-get': async () => (await import('../command/archive-get.ts')).archiveGet,
+  'archive-get': async () => (await import('../command/archive-get/archive-get.ts')).archiveGet,
   'archive-push': async () => (await import('../command/archive-push/archive-push.ts')).archivePush,
   backup: async () => (await import('../command/backup/backup.ts')).backup,
   check: async () => (await import('../command/check/check.ts')).check,
@@ -28,6 +28,7 @@ const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
 }
 
 const BACKGROUND_IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
+  'archive-get': async () => (await import('../command/archive-get/background.ts')).fetchAhead,
   'archive-push': async () => (await import('../command/archive-push/background.ts')).pushReady,
 }
 

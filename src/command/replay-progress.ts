@@ -51,7 +51,9 @@ export async function noteReplay(
       nowMs: context.clock.nowMs(),
     }
     const known = continued(await readReplay(path), asked)
-    const replay = known ?? begun(asked, await endOfArchive(place, asked))
+    const replay =
+      known ?? (place === undefined ? undefined : begun(asked, await endOfArchive(place, asked)))
+    if (replay === undefined) return
     const due = known !== undefined && asked.nowMs - replay.shownMs >= SHOW_INTERVAL_MS
     if (due) show(context, replay, asked)
     await writeReplay(path, {
@@ -66,7 +68,8 @@ export async function noteReplay(
 }
 
 export interface Fetched {
-  readonly place: ArchivePlace
+  /** Undefined for a segment that was fetched in advance: enough to go on, not to begin. */
+  readonly place: ArchivePlace | undefined
   readonly name: string
   readonly segmentSizeBytes: number
 }

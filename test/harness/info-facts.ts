@@ -1,4 +1,5 @@
 /** Facts for tests of `info`: one stanza, one repository, one full backup; tests say what is different. */
+import { NO_STORY } from '../../src/command/archive-story.ts'
 import {
   NOT_HELD,
   type ListedBackup,
@@ -139,7 +140,7 @@ export function repo(found: RepoFinding, different: Partial<RepoFacts> = {}): Re
 }
 
 export function stanza(...repos: readonly RepoFacts[]): StanzaFacts {
-  return { name: 'demo', repos, restoreLock: NOT_HELD }
+  return { name: 'demo', repos, restoreLock: NOT_HELD, story: NO_STORY }
 }
 
 export function labelsOf(backups: readonly ListedBackup[]): readonly string[] {

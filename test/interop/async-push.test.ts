@@ -1,11 +1,12 @@
 /** Asynchronous archive-push beside the real pgBackRest, on one spool: under load, in turn, killed, and refused. */
 import assert from 'node:assert/strict'
-import { chmod, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, copyFile, readdir, readFile, rename, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../scenario/archived-cluster.ts'
 import { chooseSeed, seededRandom } from '../scenario/killing.ts'
-import { writeAs } from '../harness/run.ts'
+import { runAs, writeAs } from '../harness/run.ts'
 import { type AsyncBed, startAsyncBed, TOOLS } from './async-bed.ts'
 import { buildWhenStale } from './shared-stanza.ts'
 
@@ -137,6 +138,72 @@ test('a stop file, a missing pg1-path and a spool that cannot be made are refuse
   await bed.archiveWith('pgsurety')
   await bed.untilArchived(last)
 })
+
+/** What the launcher answers for a segment without any Node: 0, or 127 when it would have started one. */
+async function pushWithoutNode(
+  segment: string,
+  env: Readonly<Record<string, string>> = {},
+  cwd: string = bed.cluster.dataDir,
+): Promise<number | null> {
+  const argv = [...bed.commandOf('pgsurety'), 'archive-push', `pg_wal/${segment}`]
+  const options = { cwd, env: { PGSURETY_NODE: '/nonexistent/node', ...env } }
+  return (await runAs(argv, { ...options, allowFailure: 'allow' })).code
+}
+
+test('the launcher alone answers for a pushed segment, until anything is not as it was', async () => {
+  await bed.archiveWith('nothing')
+  const segment = await bed.fill(1)
+  const conf = join(bed.folder, 'conf')
+  const answer = join(bed.out, `${segment}.ok`)
+  const wal = join(bed.cluster.dataDir, 'pg_wal', segment)
+  const full = [...bed.commandOf('pgsurety'), 'archive-push', `pg_wal/${segment}`]
+  assert.equal(await pushWithoutNode(segment), 127)
+  const changes: readonly (readonly [string, () => Promise<unknown>, () => Promise<unknown>])[] = [
+    ['a stop file', async () => await writeAs(stop, ''), async () => await rm(stop)],
+    [
+      'a warning',
+      async () => await writeAs(answer, '0\nlook'),
+      async () => await writeAs(answer, ''),
+    ],
+    ['a newer WAL file', async () => await touch(wal), async () => await touch(answer)],
+    ['a changed configuration', async () => await touch(conf), async () => undefined],
+    [
+      'an old configuration in its place',
+      async () => {
+        await copyFile(conf, `${conf}.old`)
+        await utimes(`${conf}.old`, 1, 1)
+        await rename(`${conf}.old`, conf)
+      },
+      async () => undefined,
+    ],
+  ]
+  const stop = join(bed.folder, 'lock/all.stop')
+  for (const [what, change, undo] of changes) {
+    await untilAnsweredWithoutNode(segment, full)
+    await change()
+    assert.equal(await pushWithoutNode(segment), 127, what)
+    await undo()
+  }
+  await untilAnsweredWithoutNode(segment, full)
+  assert.equal(await pushWithoutNode(segment, { PGBACKREST_SPOOL_PATH: '/x' }), 127)
+  assert.equal(await pushWithoutNode(segment, {}, '/'), 127)
+  assert.equal(await pushWithoutNode(segment), 0)
+  await bed.archiveWith('pgsurety')
+  await bed.untilArchived(segment)
+})
+
+/** Other tests make folders beside ours, which outdates the note: so more than one try. */
+async function untilAnsweredWithoutNode(segment: string, full: readonly string[]): Promise<void> {
+  await until('the launcher answers', async () => {
+    await runAs(full, { cwd: bed.cluster.dataDir })
+    return (await pushWithoutNode(segment)) === 0
+  })
+}
+
+async function touch(path: string): Promise<void> {
+  const nowS = Date.now() / 1000
+  await utimes(path, nowS, nowS)
+}
 
 test('a queue longer than archive-push-queue-max is dropped at once, and each drop is told', async () => {
   for (const tool of TOOLS) {

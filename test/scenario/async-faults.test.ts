@@ -1,11 +1,15 @@
 /** The background of archive-push with each call to a storage failing: an answer is given only for what is stored. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { archiveGet } from '../../src/command/archive-get/archive-get.ts'
+import { fetchAhead } from '../../src/command/archive-get/background.ts'
 import { archivePush } from '../../src/command/archive-push/archive-push.ts'
 import { pushReady } from '../../src/command/archive-push/background.ts'
+import { info } from '../../src/command/info/info.ts'
 import { openConfiguredStorage, type OpenStorage } from '../../src/repo/repo.ts'
 import { readDrops, readMissingNote } from '../../src/repo/archive-notes.ts'
 import { testContext } from '../harness/context.ts'
@@ -20,6 +24,7 @@ const SEGMENTS = [
   '000000010000000000000AA2',
   '000000010000000000000AA3',
 ]
+const MISSING = '000000010000000000000AA4'
 const MODES: readonly FaultPlan['mode'][] = ['error-before', 'error-after', 'partial']
 
 /** One way to fail for each call, all of them with PGSURETY_TEST_FULL. */
@@ -189,8 +194,27 @@ test('what a repository misses is on record in the other before the server may f
     text,
     /^0\nWAL file '.*' is not in every repository, it will be copied later:\nrepo2: /,
   )
+  assert.match(
+    await told(),
+    /^    archive incomplete\n        repo2 misses 3 WAL file\(s\) from 000000010000000000000AA1 on, since 2.*Z; they will be copied from repo1: \[/m,
+  )
   await rename(join(bed.folder, 'away'), join(bed.folder, 'repo2'))
+  assert.match(await told(), /repo2 misses 3 WAL file\(s\)/)
+  assert.match(
+    await told('--output=json'),
+    /"missing":\[\{"count":3,"from":"000000010000000000000AA1","held-by":1,/,
+  )
 })
+
+/** What `info` says. */
+async function told(...options: readonly string[]): Promise<string> {
+  const repo2 = `--repo2-path=${join(bed.folder, 'repo2')}`
+  const ran = testContext({
+    argv: [`--config=${bed.config}`, '--stanza=demo', repo2, ...options, 'info'],
+  })
+  assert.equal(await info(ran.context), 0)
+  return ran.output()
+}
 
 test('one push after another closes the gap in synchronous mode, too', async () => {
   await reset()
@@ -245,4 +269,66 @@ test('what is dropped is noted at once, and told to the repositories with the ne
     drops.map(({ first, last, count }) => [first, last, count]),
     [[SEGMENTS[0], SEGMENTS[2], 3]],
   )
+  assert.match(
+    await told(),
+    / {8}WAL .*AA1 to .*AA3 \(3 file\(s\)\) dropped at 2.*Z because of archive-push-queue-max\n$/,
+  )
+  await reset()
+  assert(!(await told()).includes('incomplete'))
 })
+
+test('whichever call fails while WAL is fetched in advance, only whole segments are delivered, and none is called missing', async (t) => {
+  await reset()
+  assert.equal(await push({}), undefined)
+  const wanted = [...SEGMENTS, MISSING]
+  let calls = 1
+  for (let failAt = 0; failAt <= calls; failAt += 1) {
+    for (const mode of modesOf(failAt)) {
+      await rm(join(bed.folder, 'spool/archive'), { recursive: true, force: true })
+      const { open, opened } = failing({ failAt, mode }, 1)
+      await fetch(wanted, open)
+      calls = Math.max(calls, callsOf(opened))
+      const fetched = await readdir(join(bed.folder, 'spool/archive/demo/in'))
+      for (const name of fetched.filter((one) => /^[0-9A-F]{24}$/.test(one))) {
+        await assertWhole(join(bed.folder, 'spool/archive/demo/in', name), name)
+      }
+      for (const segment of SEGMENTS)
+        assert(!fetched.includes(`${segment}.ok`), `${failAt} ${mode}`)
+      await fetch(wanted, openConfiguredStorage)
+      assert(existsSync(join(bed.folder, `spool/archive/demo/in/${MISSING}.ok`)))
+      for (const segment of SEGMENTS) {
+        assert.equal(await get(segment, failing({ failAt: 1, mode }, 1).open), 0)
+      }
+      for (const listing of [2, 3]) {
+        const { open: doubtful } = failing({ failAt: listing, mode: 'error-before' }, 1)
+        await assert.rejects(get(MISSING, doubtful))
+      }
+      assert.equal(await get(MISSING, openConfiguredStorage), 1)
+    }
+  }
+  t.diagnostic(`${calls} calls failed`)
+})
+
+/** Fetches in advance, whatever comes of it. */
+async function fetch(wanted: readonly string[], openStorage: OpenStorage): Promise<void> {
+  const argv = [...argvOf(), 'archive-get:async', ...wanted]
+  await fetchAhead(testContext({ argv, openStorage }).context).catch(() => undefined)
+}
+
+/** Gets as PostgreSQL would, but starts nothing; the exit code. What is delivered must be right. */
+async function get(name: string, openStorage: OpenStorage): Promise<number> {
+  const target = join(bed.folder, 'got')
+  await rm(target, { force: true })
+  const ran = testContext({ argv: [...argvOf(), 'archive-get', name, target], openStorage })
+  const code = await archiveGet({ ...ran.context, startProcess: startNothing })
+  if (code === 0) await assertWhole(target, name)
+  return code
+}
+
+function startNothing(): { readonly hasEnded: () => boolean } {
+  return { hasEnded: () => true }
+}
+
+async function assertWhole(path: string, name: string): Promise<void> {
+  assert((await readFile(path)).equals(await readFile(join(bed.folder, 'wal', name))), path)
+}

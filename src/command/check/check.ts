@@ -9,6 +9,7 @@ import { parseSegmentName, type SegmentName } from '../../format/wal.ts'
 import { switchWal } from '../../postgres/backup-mode.ts'
 import type { PgConnection } from '../../postgres/connection.ts'
 import { loadArchiveInfo, loadBackupInfo, openRepos, type Repo } from '../../repo/repo.ts'
+import { readArchiveStory, tellArchiveStory } from '../archive-story.ts'
 import { archivePlace, awaitSegments } from '../backup/wal.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { type ClusterIdentity, matchInfoFiles, openPrimary } from '../preflight.ts'
@@ -72,6 +73,7 @@ interface Failed {
 async function checkStanza(context: Context): Promise<Result> {
   const stanza = stanzaOf(context)
   try {
+    await warnOfHoles(context, stanza)
     await using primary = await openPrimary(context, 'check')
     const dataDir = context.config.text('pg-path', 1)
     return await checkCluster(context, { ...primary, dataDir })
@@ -85,6 +87,13 @@ async function checkStanza(context: Context): Promise<Result> {
       space: undefined,
     }
   }
+}
+
+/** What the archives are known to lack, whether or not WAL arrives now. */
+async function warnOfHoles({ config, log, openStorage }: Context, stanza: string): Promise<void> {
+  const repos = openRepos(config, openStorage)
+  const story = await readArchiveStory(repos, stanza, config.indexes('repo'))
+  for (const line of tellArchiveStory(story)) log.warn(line)
 }
 
 interface Cluster {

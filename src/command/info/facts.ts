@@ -3,6 +3,7 @@
  *
  * Codes, their messages and the rules that combine them are pgBackRest 2.60's.
  */
+import type { ArchiveStory } from '../archive-story.ts'
 import type { BackupEntry, BackupHistory } from '../../format/backup-info.ts'
 import type { BackupKind } from '../../format/label.ts'
 import type { Manifest } from '../../format/manifest.ts'
@@ -27,6 +28,8 @@ export interface StanzaFacts {
   /** In key order; every configured repository is here, whether or not it has the stanza. */
   readonly repos: readonly RepoFacts[]
   readonly restoreLock: LockFacts
+  /** What the archives lack; pgBackRest knows nothing of that, and nothing is said when there is nothing. */
+  readonly story: ArchiveStory
 }
 
 export interface RepoFacts {

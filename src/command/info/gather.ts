@@ -13,6 +13,7 @@ import {
   openRepos,
   type Repo,
 } from '../../repo/repo.ts'
+import { type ArchiveStory, NO_STORY, readArchiveStory } from '../archive-story.ts'
 import type { Context } from '../command.ts'
 import {
   type ArchiveFacts,
@@ -115,12 +116,22 @@ async function gatherStanza(
   return {
     name,
     repos,
+    story: await storyOf(context, { name, surveys, question }),
     restoreLock: {
       held: restoreLocks.some(({ held }) => held),
       sizeBytes: restoreLocks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       completeBytes: restoreLocks.reduce((sum, { completeBytes }) => sum + completeBytes, 0),
     },
   }
+}
+
+async function storyOf(
+  { config }: Context,
+  { name, surveys, question }: StanzaPlan,
+): Promise<ArchiveStory> {
+  const read = surveys.filter(({ stanzas }) => stanzas.includes(name)).map(({ repo }) => repo)
+  if (question.detail === 'progress') return NO_STORY
+  return await readArchiveStory(read, name, config.indexes('repo'))
 }
 
 interface Search {

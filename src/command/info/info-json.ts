@@ -70,6 +70,7 @@ function stanzaContent(stanza: StanzaFacts, question: Question): JsonObject {
           ],
     ),
     backup: listBackups(stanza, question).map((backup) => backupToJson(backup, question)),
+    ...storyToJson(stanza),
     cipher: cipherOfStanza(stanza),
     db: databases.map(({ key, id, systemId, version }) => ({
       id,
@@ -82,6 +83,33 @@ function stanzaContent(stanza: StanzaFacts, question: Question): JsonObject {
       return { cipher: repo.cipher, key: repo.key, status: { code, message } }
     }),
   }
+}
+
+/** Ours: a member that pgBackRest does not have, and only when there is something to tell. */
+function storyToJson({ story }: StanzaFacts): JsonObject {
+  if (story.missing.length === 0 && story.drops.length === 0) return {}
+  return {
+    'archive-incomplete': {
+      dropped: story.drops.map(({ first, last, count, firstMs, lastMs }) => ({
+        count,
+        first,
+        last,
+        timestamp: { start: secondsOf(firstMs), stop: secondsOf(lastMs) },
+      })),
+      missing: story.missing.map(({ repoKey, heldBy, count, from, sinceMs, reason }) => ({
+        count,
+        from,
+        'held-by': heldBy,
+        reason,
+        'repo-key': repoKey,
+        since: secondsOf(sinceMs),
+      })),
+    },
+  }
+}
+
+function secondsOf(ms: number): number {
+  return Math.floor(ms / 1000)
 }
 
 function backupToJson({ repoKey, entry, manifest }: ListedBackup, question: Question): JsonObject {

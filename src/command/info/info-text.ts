@@ -2,6 +2,7 @@
 import { formatLocalTime, formatSize } from '../../base/units.ts'
 import type { BackupEntry } from '../../format/backup-info.ts'
 import { kindOfLabel } from '../../format/label.ts'
+import { tellArchiveStory } from '../archive-story.ts'
 import {
   type BackupDetails,
   backupLockOf,
@@ -38,8 +39,16 @@ function stanzaToText(stanza: StanzaFacts, question: Question): string {
     head +
     statusByRepo(stanza, status) +
     (status.code === STATUS_NO_PATH.code ? '' : cipherToText(stanza)) +
-    databasesToText(stanza, question)
+    databasesToText(stanza, question) +
+    storyToText(stanza)
   )
+}
+
+/** Ours, after all that pgBackRest says. */
+function storyToText({ story }: StanzaFacts): string {
+  const lines = tellArchiveStory(story)
+  if (lines.length === 0) return ''
+  return `\n    archive incomplete\n${lines.map((line) => `        ${line}\n`).join('')}`
 }
 
 /** `ok`, `mixed` or `error`, with what is wrong and what is running in brackets. */

@@ -12,6 +12,7 @@ import { storedFile, storedSet } from '../../repo/stored-file.ts'
 import { batchesOf } from '../../worker/batch.ts'
 import { workerUrl } from '../../worker/worker.ts'
 import type { Context } from '../command.ts'
+import { clearSpool } from '../spool/spool.ts'
 import { lockStanza } from '../stanza-lock.ts'
 import { listDirectory, remove } from './clean.ts'
 import { parsePlaceResults, type PlaceJob, type PlaceResult } from './copy-job.ts'
@@ -48,6 +49,7 @@ export async function restore(context: Context): Promise<number> {
   const { ownerOf, warnings } = await readOwnership(plan.manifest, config.text('pg-path', 1))
   for (const warning of warnings) log.warn(warning)
   log.info(`repo${plan.repoKey}: restore backup set ${plan.manifest.label}`)
+  await clearSpool(context)
   await prepare(plan, ownerOf)
   const placed = await placeFiles(context, { plan, ownerOf, lock })
   await finish({

@@ -17,12 +17,12 @@ const HEAD = 'pgsurety-note-1'
 /** Time stamps of files lag behind the clock by some milliseconds. */
 const DATED_BACK_MS = 100
 
-/** Writes the note for the command that has just succeeded, or none. Never throws: without a note all works as before. */
-export function leaveNote(context: Context, spool: Spool): void {
+/** Writes the note for the command that has just succeeded, or none; `facts` are for the launcher. Never throws: without a note all works as before. */
+export function leaveNote(context: Context, spool: Spool, facts: readonly string[] = []): void {
   const path = join(dirname(spool.path), `${context.config.command}.note`)
   const temp = `${path}${TEMP_SUFFIX}`
   try {
-    const lines = noteLines(context)
+    const lines = noteLines(context, facts)
     if (lines === undefined) {
       rmSync(path, { force: true })
       return
@@ -37,7 +37,10 @@ export function leaveNote(context: Context, spool: Spool): void {
 }
 
 /** Undefined when a later run could have something to say or might be meant differently. */
-function noteLines({ config, argv, env }: Context): readonly string[] | undefined {
+function noteLines(
+  { config, argv, env }: Context,
+  facts: readonly string[],
+): readonly string[] | undefined {
   const options = argv.slice(0, argv.length - config.parameters.length)
   const speaks = ['log-level-console', 'log-level-stderr'] as const
   const isQuiet = speaks.every((name) => ['off', 'error', 'warn'].includes(config.text(name)))
@@ -52,13 +55,14 @@ function noteLines({ config, argv, env }: Context): readonly string[] | undefine
     options.join(' '),
     process.cwd(),
     config.text('lock-path'),
+    ...facts,
     ...withFoldersAbove(present).map((path) => `= ${path}`),
     ...absent.map((path) => `- ${path}`),
     'end',
   ]
   // The shell compares and opens these as they are.
   const plain = [...options, ...lines.slice(3)].every((text) =>
-    /^(?:[=-] )?[\x21-\x7e]+$/.test(text),
+    /^(?:[=-] |\d+ )?[\x21-\x7e]+$/.test(text),
   )
   return plain ? lines : undefined
 }

@@ -65,6 +65,17 @@ export function openSpool(context: Context, queue: 'in' | 'out'): Spool {
   }
 }
 
+/** Forgets all that was fetched for a stanza or is known of its pushes: a restored cluster has another history. */
+export async function clearSpool(context: Context): Promise<void> {
+  const path = join(context.config.text('spool-path'), 'archive', stanzaOf(context))
+  try {
+    // A background process that is about to end may still add to it.
+    await rm(path, { recursive: true, force: true, maxRetries: 5 })
+  } catch (error) {
+    throw spoolError('path-remove', `unable to remove spool path '${path}'`, error)
+  }
+}
+
 /** Not Node's recursive mkdir: it never ends where a path cannot be made although nothing forbids it, as in /proc. */
 export async function makeFolder(path: string): Promise<void> {
   try {

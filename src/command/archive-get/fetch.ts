@@ -1,14 +1,13 @@
-/**
- * archive-get: PostgreSQL's restore_command. Exit 1 says "certainly not in the archive", which lets recovery end; every
- * doubt (unreachable repository, damaged segment) is another exit code, on which PostgreSQL does not end recovery.
- */
+/** One WAL file out of the repositories: what archive-get does, in the foreground or in the background. */
 import { createHash } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
-import { dirname, isAbsolute, join } from 'node:path'
-import { access } from 'node:fs/promises'
-import { AppError, asAppError, errnoOf } from '../base/error.ts'
-import { archiveId } from '../format/wal.ts'
-import { readControlFile } from '../postgres/read-control-file.ts'
+import { fdatasyncSync } from 'node:fs'
+import { access, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { AppError, asAppError, errnoOf } from '../../base/error.ts'
+import { archivePrefix } from '../../format/repo-path.ts'
+import { archiveId } from '../../format/wal.ts'
+import type { ControlFile } from '../../postgres/control-file.ts'
+import { readControlFile } from '../../postgres/read-control-file.ts'
 import {
   type ArchivedFile,
   type ArchivePlace,
@@ -16,41 +15,44 @@ import {
   findSegment,
   isSegmentFile,
   readArchived,
-} from '../repo/archive.ts'
-import { archivePrefix } from '../format/repo-path.ts'
-import { loadArchiveInfo, openRepos, type Repo } from '../repo/repo.ts'
-import { type Context, stanzaOf } from './command.ts'
-import { noteReplay } from './replay-progress.ts'
+} from '../../repo/archive.ts'
+import { loadArchiveInfo, openRepos, type Repo } from '../../repo/repo.ts'
+import { type Context, stanzaOf } from '../command.ts'
+import type { ClusterIdentity } from '../preflight.ts'
+import { noteReplay } from '../replay-progress.ts'
 
-/** archive-get's answer for a file that is certainly not in the archive (pgBackRest). */
-const NOT_FOUND_EXIT_CODE = 1
-/** What restore writes as the checkpoint of a cluster that must start from its backup_label. */
-const INVALID_CHECKPOINT_LSN = 0xdeadn
-
-interface Match {
+/** Where a file is stored. */
+export interface Match {
   readonly place: ArchivePlace
   readonly file: ArchivedFile
 }
 
-export async function archiveGet(context: Context): Promise<number> {
-  const { config, log } = context
-  const [name = '', destination = ''] = config.parameters
+/** What restore writes as the checkpoint of a cluster that must start from its backup_label. */
+const INVALID_CHECKPOINT_LSN = 0xdeadn
+
+/** Gets one file from where it is; `missing` only when it is certainly nowhere. */
+export async function getFile(
+  context: Context,
+  name: string,
+  path: string,
+): Promise<'found' | 'missing'> {
+  const cluster = await identifyCluster(context)
+  const matches = await findEverywhere(context, name, cluster)
+  if (matches.length === 0) return 'missing'
+  assertOneContent(name, matches)
+  const temp = `${path}.pgsurety.tmp`
+  await deliver(context, { name, path, temp, durability: 'not synced', matches })
+  const { walSegmentSizeBytes: segmentSizeBytes } = cluster
+  await noteReplay(context, { place: matches[0]?.place, name, segmentSizeBytes })
+  return 'found'
+}
+
+/** The cluster whose WAL this is. Throws `format` for one that was restored and lost its backup_label. */
+export async function identifyCluster({ config }: Context): Promise<ControlFile> {
   const dataDir = config.text('pg-path', 1)
   const { control } = await readControlFile(dataDir)
   if (control.checkpointLsn === INVALID_CHECKPOINT_LSN) await assertBackupLabel(dataDir)
-  const matches = await findEverywhere(context, name, control)
-  if (matches.length === 0) {
-    log.info(`unable to find ${name} in the archive`)
-    return NOT_FOUND_EXIT_CODE
-  }
-  assertOneContent(name, matches)
-  const path = isAbsolute(destination) ? destination : join(process.cwd(), destination)
-  await deliver(context, { name, path, matches })
-  for (const { place } of matches.slice(0, 1)) {
-    await noteReplay(context, { place, name, segmentSizeBytes: control.walSegmentSizeBytes })
-  }
-  log.info(`found ${name} in the archive`)
-  return 0
+  return control
 }
 
 /** A restored cluster without its backup_label would replay from nowhere. */
@@ -69,10 +71,10 @@ async function assertBackupLabel(dataDir: string): Promise<void> {
 }
 
 /** Every stored version of the file, in order of repository and newest history row; unusable repositories are skipped. */
-async function findEverywhere(
+export async function findEverywhere(
   context: Context,
   name: string,
-  identity: { readonly version: string; readonly systemId: bigint },
+  identity: ClusterIdentity,
 ): Promise<readonly Match[]> {
   const matches: Match[] = []
   const failures: AppError[] = []
@@ -102,7 +104,7 @@ async function findEverywhere(
 async function placesIn(
   context: Context,
   repo: Repo,
-  identity: { readonly version: string; readonly systemId: bigint },
+  identity: ClusterIdentity,
 ): Promise<readonly ArchivePlace[]> {
   const stanza = stanzaOf(context)
   const info = await loadArchiveInfo(repo, stanza)
@@ -137,7 +139,8 @@ async function find(place: ArchivePlace, name: string): Promise<readonly Archive
   return file === undefined ? [] : [file]
 }
 
-function assertOneContent(name: string, matches: readonly Match[]): void {
+/** `archive-duplicate` when a segment is stored with different contents. */
+export function assertOneContent(name: string, matches: readonly Match[]): void {
   if (!isSegmentFile(name)) return
   const checksums = new Set(matches.map(({ file }) => file.checksum))
   if (checksums.size <= 1) return
@@ -148,18 +151,23 @@ function assertOneContent(name: string, matches: readonly Match[]): void {
   )
 }
 
-interface Delivery {
+export interface Delivery {
   readonly name: string
   readonly path: string
+  /** Its name until it is complete. */
+  readonly temp: string
+  /** `synced`: for a file that must be whole even after a power cut. */
+  readonly durability: 'synced' | 'not synced'
   readonly matches: readonly Match[]
 }
 
 /** Tries the matches in order until one gives the right bytes; PostgreSQL never sees a partial or wrong segment. */
-async function deliver(context: Context, { name, path, matches }: Delivery): Promise<void> {
+export async function deliver(context: Context, delivery: Delivery): Promise<void> {
+  const { name, matches } = delivery
   const failures: AppError[] = []
   for (const match of matches) {
     try {
-      await copyOut(match, path)
+      await copyOut(match, delivery)
       return
     } catch (error) {
       const failed = asAppError(error)
@@ -176,11 +184,13 @@ async function deliver(context: Context, { name, path, matches }: Delivery): Pro
   )
 }
 
-async function copyOut({ place, file }: Match, path: string): Promise<void> {
-  const partial = `${path}.pgsurety.tmp`
+async function copyOut(
+  { place, file }: Match,
+  { path, temp, durability }: Delivery,
+): Promise<void> {
   try {
     const hash = createHash('sha1')
-    await using target = await openTarget(partial)
+    await using target = await openTarget(temp)
     for await (const chunk of readArchived(place, file)) {
       hash.update(chunk)
       await writeAll(target, chunk)
@@ -193,9 +203,10 @@ async function copyOut({ place, file }: Match, path: string): Promise<void> {
         { hint: 'the stored segment is damaged; another repository or backup may have it.' },
       )
     }
-    await rename(partial, path)
+    if (durability === 'synced') fdatasyncSync(target.fd)
+    await rename(temp, path)
   } catch (error) {
-    await rm(partial, { force: true })
+    await rm(temp, { force: true })
     throw error
   }
 }
