@@ -7,12 +7,14 @@ import { matchInfoFiles, matchStanza } from './preflight.ts'
 const cluster = { version: '15', systemId: 7711057360272275713n }
 
 const archive: ArchiveInfo = {
+  format: 5,
   cipherPass: undefined,
   currentId: 1,
   history: [{ id: 1, ...cluster }],
 }
 
 const backup: BackupInfo = {
+  format: 5,
   cipherPass: undefined,
   currentId: 1,
   history: [{ id: 1, ...cluster, controlVersion: 1300, catalogVersion: 202209061 }],

@@ -8,6 +8,7 @@ import {
   backupPrefix,
   copyKeyOf,
 } from '../format/repo-path.ts'
+import { FORMAT_NUMBER } from '../format/format.ts'
 import { generatePassphrase } from '../pipe/cipher.ts'
 import type { ControlFile } from '../postgres/control-file.ts'
 import { assertNotStopped } from '../repo/stop-file.ts'
@@ -129,11 +130,13 @@ async function writeInfoFiles(repo: Repo, stanza: string, control: ControlFile):
   const { version, systemId, controlVersion, catalogVersion } = control
   const id = FIRST_HISTORY_ID
   await saveArchiveInfo(repo, stanza, {
+    format: FORMAT_NUMBER,
     cipherPass: newPassphrase(repo),
     currentId: id,
     history: [{ id, systemId, version }],
   })
   await saveBackupInfo(repo, stanza, {
+    format: FORMAT_NUMBER,
     cipherPass: newPassphrase(repo),
     currentId: id,
     history: [{ id, systemId, version, controlVersion, catalogVersion }],

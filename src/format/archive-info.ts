@@ -2,7 +2,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { AppError, assertThat } from '../base/error.ts'
 import { Secret } from '../base/secret.ts'
-import { asObject, count, identifier, text } from './fields.ts'
+import { type RingKey, sealKeyRing } from '../pipe/key-ring.ts'
+import { asObject, count, identifier, isObject, memberOf, text } from './fields.ts'
+import { type Format, FORMAT_NUMBER } from './format.ts'
 import {
   type InfoSections,
   parseInfoFile,
@@ -10,7 +12,7 @@ import {
   renderInfoFile,
   sectionOf,
 } from './info-file.ts'
-import type { JsonValue } from './json.ts'
+import type { JsonObject, JsonValue } from './json.ts'
 
 const WHAT = 'archive.info'
 
@@ -24,6 +26,8 @@ export interface ArchiveHistory {
 }
 
 export interface ArchiveInfo {
+  /** What cannot be written in it is refused by `assertWritable`. */
+  readonly format: Format
   /** Key of everything in the archive but the info files; undefined in a repository without encryption. */
   readonly cipherPass: Secret | undefined
   readonly currentId: number
@@ -33,13 +37,14 @@ export interface ArchiveInfo {
 
 /** Throws `format` and `checksum`. */
 export function parseArchiveInfo(content: Buffer): ArchiveInfo {
-  const { sections } = parseInfoFile(content, WHAT)
+  const { sections, format } = parseInfoFile(content, WHAT)
   const history = readHistory(sections, WHAT, (id, value) => {
     const members = asObject(value)
     // Named `db-id` but holding the system identifier: a mistake of old that every version keeps.
     return { id, systemId: identifier(members, 'db-id'), version: text(members, 'db-version') }
   })
   return {
+    format,
     cipherPass: readCipherPass(sections, WHAT),
     currentId: readCurrentId(sections, WHAT, history),
     history,
@@ -47,6 +52,7 @@ export function parseArchiveInfo(content: Buffer): ArchiveInfo {
 }
 
 export function renderArchiveInfo(info: ArchiveInfo): Buffer {
+  assertWritable(info)
   const current = currentArchive(info)
   const content = renderInfoFile(
     new Map([
@@ -122,13 +128,35 @@ export function readCurrentId(
   })
 }
 
-/** `[cipher]`, or undefined when the file has none. */
+/** Throws `feature-not-supported` for a format that is only read. Writers ask before they begin. */
+export function assertWritable({ format }: { readonly format: Format }): void {
+  if (format === FORMAT_NUMBER) return
+  throw new AppError(
+    'feature-not-supported',
+    `repositories of format ${format} can be read but not written to`,
+    {
+      hint: 'format 6 is an internal option of pgBackRest 2.60: go on with that, or make a new stanza.',
+    },
+  )
+}
+
+/** `[cipher]`: a passphrase, or in format 6 keys by id; undefined when the file has none. */
 export function readCipherPass(sections: InfoSections, what: string): Secret | undefined {
   if (!sections.has('cipher')) return undefined
-  return reading(
-    `[cipher] of '${what}'`,
-    () => new Secret(text(sectionOf(sections, 'cipher'), 'cipher-pass')),
-  )
+  return reading(`[cipher] of '${what}'`, () => {
+    const members = sectionOf(sections, 'cipher')
+    const value = memberOf(members, 'cipher-pass')
+    if (value === undefined || !isObject(value)) return new Secret(text(members, 'cipher-pass'))
+    return sealKeyRing(
+      new Map(Object.entries(value).map(([id, key]) => [id, readRingKey(asObject(key))])),
+    )
+  })
+}
+
+function readRingKey(members: JsonObject): RingKey {
+  const digest = text(members, 'digest')
+  if (digest === 'sha1' || digest === 'sha256') return { pass: text(members, 'key'), digest }
+  throw new AppError('format', `'${digest}' is no known digest`)
 }
 
 /** Empty, and so left out, without encryption. */

@@ -4,6 +4,7 @@ import { AppError, assertThat } from '../base/error.ts'
 import type { Secret } from '../base/secret.ts'
 import { compareBytes } from '../base/text.ts'
 import {
+  assertWritable,
   cipherSection,
   currentOf,
   readCipherPass,
@@ -21,7 +22,7 @@ import {
   text,
   textMap,
 } from './fields.ts'
-import { FORMAT_NUMBER, WRITER_VERSION } from './format.ts'
+import { type Format, FORMAT_NUMBER, WRITER_VERSION } from './format.ts'
 import { parseInfoFile, reading, renderInfoFile } from './info-file.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { type BackupKind, kindOfLabel } from './label.ts'
@@ -84,6 +85,7 @@ export interface BackupEntry {
 }
 
 export interface BackupInfo {
+  readonly format: Format
   /** Key of the manifests; undefined in a repository without encryption. */
   readonly cipherPass: Secret | undefined
   readonly currentId: number
@@ -95,7 +97,7 @@ export interface BackupInfo {
 
 /** Throws `format` and `checksum`. */
 export function parseBackupInfo(content: Buffer): BackupInfo {
-  const { sections } = parseInfoFile(content, WHAT)
+  const { sections, format } = parseInfoFile(content, WHAT)
   const history = readHistory(sections, WHAT, (id, value) => {
     const members = asObject(value)
     return {
@@ -110,6 +112,7 @@ export function parseBackupInfo(content: Buffer): BackupInfo {
     reading(`[backup:current] '${label}' of '${WHAT}'`, () => readEntry(label, asObject(value))),
   )
   return {
+    format,
     cipherPass: readCipherPass(sections, WHAT),
     currentId: readCurrentId(sections, WHAT, history),
     history,
@@ -156,6 +159,7 @@ function readEntry(label: string, members: JsonObject): BackupEntry {
 }
 
 export function renderBackupInfo(info: BackupInfo): Buffer {
+  assertWritable(info)
   const current = currentBackupHistory(info)
   const content = renderInfoFile(
     new Map([

@@ -187,7 +187,12 @@ const numbered = <T>(rows: readonly T[]): readonly (T & { readonly id: number })
 export const archiveInfo: fc.Arbitrary<ArchiveInfo> = record({
   cipherPass: secret,
   rows: fc.array(record({ systemId: bigId, version }), { minLength: 1, maxLength: 12 }),
-}).map(({ cipherPass, rows }) => ({ cipherPass, currentId: rows.length, history: numbered(rows) }))
+}).map(({ cipherPass, rows }) => ({
+  format: FORMAT_NUMBER,
+  cipherPass,
+  currentId: rows.length,
+  history: numbered(rows),
+}))
 
 const draftedEntry = record({
   label,
@@ -238,6 +243,7 @@ export const backupInfo: fc.Arbitrary<BackupInfo> = record({
   ),
   backups: fc.uniqueArray(entry, { selector: (one) => one.label, maxLength: 5 }),
 }).map(({ cipherPass, rows, backups }) => ({
+  format: FORMAT_NUMBER,
   cipherPass,
   currentId: rows.length,
   history: numbered(rows),

@@ -47,10 +47,12 @@ test('white space in a value is part of the checksum', () => {
 })
 
 test('another format number is named before the checksum is looked at', () => {
-  assert.throws(() => parseInfoFile(toBytes(KNOWN.replace('format=5', 'format=6')), 'x.info'), {
+  assert.throws(() => parseInfoFile(toBytes(KNOWN.replace('format=5', 'format=7')), 'x.info'), {
     kind: 'format',
-    message: 'expected format 5 but found 6',
-    hints: ['Format 6, an option of pgBackRest 2.60, is not supported yet.'],
+    message: 'expected format 5 but found 7',
+    hints: [
+      'Was the repository written by a version of pgBackRest before 1.00 or by a future one?',
+    ],
   })
 })
 

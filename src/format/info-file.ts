@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto'
 import { AppError, asAppError } from '../base/error.ts'
 import { compareBytes, toHumanText } from '../base/text.ts'
-import { FORMAT_NUMBER, WRITER_VERSION } from './format.ts'
+import { FORMAT_NUMBER, isFormat, type Format, WRITER_VERSION } from './format.ts'
 import { type JsonObject, type JsonValue, quoteJson, readJson, renderJson } from './json.ts'
 
 /** Section name → key → value, in file order. The `[backrest]` section is left out. */
@@ -22,27 +22,31 @@ const HEADER_SECTION = 'backrest'
 const PIECE_CHARS = 64 * 1024
 
 /**
- * The sections of an info file and the `backrest-version` that wrote it. `what` names the file in messages.
+ * The sections of an info file, its format and the `backrest-version` that wrote it. `what` names the file in messages.
  * Throws `format` (also for another format number) and `checksum`.
  */
 export function parseInfoFile(
   content: Buffer,
   what: string,
-): { readonly sections: InfoSections; readonly version: string } {
+): { readonly sections: InfoSections; readonly format: Format; readonly version: string } {
   const sections = new Map<string, Map<string, JsonValue>>()
-  const version = visitInfoFile(content, what, (name, key, value) => {
+  const header = visitInfoFile(content, what, (name, key, value) => {
     const section = sections.get(name) ?? new Map<string, JsonValue>()
     if (section.has(key)) throw new AppError('format', 'key is there twice')
     sections.set(name, section.set(key, value))
   })
-  return { sections, version }
+  return { sections, ...header }
 }
 
 /**
- * `parseInfoFile` for files too large to keep as sections: gives each line to `visit` and returns the version. What was
+ * `parseInfoFile` for files too large to keep as sections: gives each line to `visit` and returns what its head says. What was
  * visited may be used only after this returned, for the checksum is known only at the end.
  */
-export function visitInfoFile(content: Buffer, what: string, visit: InfoVisitor): string {
+export function visitInfoFile(
+  content: Buffer,
+  what: string,
+  visit: InfoVisitor,
+): { readonly format: Format; readonly version: string } {
   const header = new Header(what)
   const checksum = new Checksum()
   let failure: AppError | undefined
@@ -59,7 +63,7 @@ export function visitInfoFile(content: Buffer, what: string, visit: InfoVisitor)
   }
   header.check(checksum.end())
   if (failure !== undefined) throw failure
-  return header.version
+  return { format: header.format, version: header.version }
 }
 
 /** One section as JSON members; without members when the file does not have it. */
@@ -140,7 +144,7 @@ class Header {
 
   take(key: string, value: JsonValue): void {
     this.#values.set(key, value)
-    if (key === 'backrest-format') this.#checkFormat()
+    if (key === 'backrest-format') void this.format
   }
 
   get version(): string {
@@ -150,7 +154,7 @@ class Header {
   }
 
   check(actual: string): void {
-    this.#checkFormat()
+    void this.format
     const expected = this.#values.get('backrest-checksum')
     if (expected === actual) return
     const problem =
@@ -160,16 +164,14 @@ class Header {
     throw new AppError('checksum', problem, { hint: 'Was the file changed or cut short?' })
   }
 
-  #checkFormat(): void {
+  get format(): Format {
     const found = this.#values.get('backrest-format')
-    if (found === FORMAT_NUMBER) return
+    if (isFormat(found)) return found
     if (typeof found !== 'number')
       throw new AppError('format', `'${this.#what}' has no format number`)
-    const hint =
-      found === 6
-        ? 'Format 6, an option of pgBackRest 2.60, is not supported yet.'
-        : 'Was the repository written by a version of pgBackRest before 1.00 or by a future one?'
-    throw new AppError('format', `expected format ${FORMAT_NUMBER} but found ${found}`, { hint })
+    throw new AppError('format', `expected format ${FORMAT_NUMBER} but found ${found}`, {
+      hint: 'Was the repository written by a version of pgBackRest before 1.00 or by a future one?',
+    })
   }
 }
 

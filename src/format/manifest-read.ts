@@ -37,7 +37,7 @@ export function parseManifest(content: Buffer, what = 'backup.manifest'): Manife
   const paths: PathDraft[] = []
   const sections = new Map<string, Map<string, JsonValue>>()
   const names = new NamePool()
-  const writerVersion = visitInfoFile(content, what, (section, key, value) => {
+  const { version: writerVersion } = visitInfoFile(content, what, (section, key, value) => {
     if (section === 'target:file') {
       files.push(readFile(key, asObject(value), names))
     } else if (section === 'target:link') {

@@ -23,6 +23,7 @@ after(async () => {
 })
 
 const base: BackupInfo = {
+  format: 5,
   cipherPass: undefined,
   currentId: HISTORY.id,
   history: [HISTORY],

@@ -82,6 +82,7 @@ export function writeStandIn(root: string, spec: StandIn): void {
     (_, index) => (spec.backups[index]?.state ?? 'finished') === 'finished',
   )
   const info: BackupInfo = {
+    format: 5,
     cipherPass: undefined,
     currentId,
     history,
@@ -89,6 +90,7 @@ export function writeStandIn(root: string, spec: StandIn): void {
   }
   writeTwice(root, backupInfoKey(STAND_IN_STANZA), renderBackupInfo(info))
   const archive = renderArchiveInfo({
+    format: 5,
     cipherPass: undefined,
     currentId,
     history: history.map(({ id, systemId, version }) => ({ id, systemId, version })),

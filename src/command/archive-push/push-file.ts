@@ -1,7 +1,7 @@
 /** One WAL file into every repository: what archive-push does, in the foreground or in the background. */
 import { AppError, asAppError } from '../../base/error.ts'
 import { MIB } from '../../base/units.ts'
-import { currentArchive } from '../../format/archive-info.ts'
+import { assertWritable, currentArchive } from '../../format/archive-info.ts'
 import { archiveId } from '../../format/wal.ts'
 import { encryptor } from '../../pipe/cipher.ts'
 import { compressTypeOfName } from '../../pipe/compress-type.ts'
@@ -161,6 +161,7 @@ async function placeFor(
 ): Promise<ClusterPlace> {
   const stanza = stanzaOf(context)
   const info = await loadArchiveInfo(repo, stanza)
+  assertWritable(info)
   const current = currentArchive(info)
   if (
     cluster !== undefined &&

@@ -1,4 +1,5 @@
 /** backup: one backup of a cluster, running or shut down, into one repository. */
+import { assertWritable } from '../../format/archive-info.ts'
 import { AppError } from '../../base/error.ts'
 import type { Secret } from '../../base/secret.ts'
 import { formatSize, SECOND_MS } from '../../base/units.ts'
@@ -34,7 +35,9 @@ export async function backup(context: Context): Promise<number> {
   assertNotStopped(config.text('lock-path'), stanza)
   const repo = chooseRepo(context)
   await using lock = await lockStanza(context, ['backup'], [repo.key])
-  const { info, warnings } = await reconstruct(repo, stanza, await loadBackupInfo(repo, stanza))
+  const stored = await loadBackupInfo(repo, stanza)
+  assertWritable(stored)
+  const { info, warnings } = await reconstruct(repo, stanza, stored)
   for (const warning of warnings) log.warn(warning)
   const completion: Completion = {
     repo,

@@ -44,7 +44,7 @@ function entryOf(label: string, historyId = 2): BackupEntry {
 }
 
 function infoOf(...backups: readonly BackupEntry[]): BackupInfo {
-  return { cipherPass: undefined, currentId: 2, history: [], backups }
+  return { format: 5, cipherPass: undefined, currentId: 2, history: [], backups }
 }
 
 test('an incremental backup builds on the newest of any kind, a differential one on the newest full', () => {

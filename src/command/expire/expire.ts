@@ -6,7 +6,7 @@
  */
 import { AppError, asAppError } from '../../base/error.ts'
 import { SECOND_MS } from '../../base/units.ts'
-import type { ArchiveInfo } from '../../format/archive-info.ts'
+import { type ArchiveInfo, assertWritable } from '../../format/archive-info.ts'
 import { archivePrefix } from '../../format/repo-path.ts'
 import { parseArchiveId } from '../../format/wal.ts'
 import { reconstruct, type Reconstructed } from '../../repo/reconstruct.ts'
@@ -119,6 +119,7 @@ async function planRepo(work: RepoWork): Promise<RepoPlan | undefined> {
   const { context, repo, stanza, request, say } = work
   const archive = await loadArchiveInfo(repo, stanza)
   const stored = await loadBackupInfo(repo, stanza)
+  assertWritable(stored)
   assertSameHistory(archive, stored.history)
   const found = await reconstruct(repo, stanza, stored)
   for (const warning of found.warnings) context.log.warn(warning)

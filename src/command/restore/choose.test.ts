@@ -43,6 +43,7 @@ function entry(stopS: number, lsnStop: string): BackupEntry {
 const early = entry(10, '0/2000000')
 const late = entry(20, '0/4000000')
 const info: BackupInfo = {
+  format: 5,
   cipherPass: undefined,
   currentId: 1,
   history: [],
