@@ -1,6 +1,7 @@
 /**
  * Every compression, plain and encrypted, without and with a tablespace, on three PostgreSQL versions: pgsurety and the
- * real pgBackRest archive, back up and restore in one repository through one unchanged configuration file.
+ * real pgBackRest archive, back up and restore in one repository through one unchanged configuration file. All 60
+ * combinations with `PGSURETY_TEST_FULL=1`, else 24 of them.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -38,7 +39,18 @@ interface Backup {
 
 const DIGEST = `select count(*), md5(string_agg(id || note, ',' order by id)) from note`
 
+/** Of the ten that a cluster can have, unless all are asked for: the six clusters together have each at least twice. */
+const SAMPLE_COUNT = 4
+
 function combinationsOf(version: Version, tablespace: Tablespace): readonly Combination[] {
+  const all = allCombinationsOf(version, tablespace)
+  if (process.env['PGSURETY_TEST_FULL'] !== undefined) return all
+  const cluster = 2 * VERSIONS.indexOf(version) + TABLESPACES.indexOf(tablespace)
+  const first = (cluster * SAMPLE_COUNT) % all.length
+  return [...all, ...all].slice(first, first + SAMPLE_COUNT)
+}
+
+function allCombinationsOf(version: Version, tablespace: Tablespace): readonly Combination[] {
   const offset = VERSIONS.indexOf(version) + TABLESPACES.indexOf(tablespace)
   return COMPRESS_TYPES.flatMap((compressType, row) =>
     CIPHERS.map((cipher, column) => ({
