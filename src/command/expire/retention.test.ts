@@ -130,7 +130,9 @@ test('nothing goes by time when the clock seems to have jumped ahead', () => {
 
 test('an incremental backup by a clock that was behind does not make a jump ahead look usual', () => {
   const behind = entry({ label: `${F3}_20160101-000000I`, stopS: NOW_S - 4000 * DAY_S })
-  const later = { nowS: NOW_S + 3650 * DAY_S, backups: [...BACKUPS, behind] }
+  const next = { label: `${F3}_20160101-010000I`, prior: behind.label }
+  const alike = entry({ ...next, stopS: behind.stopS + 3600 })
+  const later = { nowS: NOW_S + 3650 * DAY_S, backups: [...BACKUPS, behind, alike] }
   assert.throws(() => decide({ full: 15, fullType: 'time' }, later), { kind: 'clock' })
 })
 

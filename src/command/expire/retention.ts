@@ -261,8 +261,10 @@ function assertClockPlausible(
 ): void {
   const periodS = (rules.full ?? 0) * DAY_S
   const stops = new Map(backups.map(({ label, stopS }) => [label, stopS]))
-  // A backup that ended before what it builds on was made by a wrong clock: its pause is none.
-  const believed = backups.filter(({ prior, stopS }) => stopS >= (stops.get(prior ?? '') ?? 0))
+  // A backup that ended before the full one it builds on was made by a wrong clock: its pause is none.
+  const believed = backups.filter(
+    ({ label, stopS }) => stopS >= (stops.get(fullLabelOf(label)) ?? 0),
+  )
   const ends = believed.map(({ stopS }) => stopS).toSorted((left, right) => left - right)
   const times = [...ends, nowS]
   let longestS = 0
