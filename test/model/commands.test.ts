@@ -39,6 +39,13 @@ const STEPS = 50
 const FIRST_SEED = Number(process.env['MODEL_SEED'] ?? randomInt(2 ** 31))
 const HOUR_MS = 3_600_000
 const BEGIN_MS = 1_767_222_000_000
+/** How files are stored; nothing said: as a new repository does it. */
+const STORINGS = [
+  [],
+  ['repo1-bundle=n'],
+  ['repo1-bundle=y', 'repo1-block=n'],
+  ['repo1-bundle=y', 'repo1-block=y'],
+] as const
 const NO_FAULT: FaultPlan = { failAt: 0, mode: 'error-before' }
 
 let folder: Folder
@@ -112,7 +119,10 @@ function openWorld(seed: number): World {
   mkdirSync(root)
   const cluster = TinyCluster.open(folder.path, random)
   const config = join(root, 'pgsurety.conf')
-  writeFileSync(config, configText(root, cluster, random() < 0.5 ? 'encrypted' : 'plain'))
+  const cipher = ['repo1-cipher-type=aes-256-cbc', 'repo1-cipher-pass=secret']
+  const storing = STORINGS[Math.floor(random() * STORINGS.length)] ?? []
+  const lines = [...storing, ...(random() < 0.5 ? cipher : [])]
+  writeFileSync(config, configText(root, cluster, lines))
   const common = [`--config=${config}`, '--stanza=demo']
   return {
     random,
@@ -126,14 +136,13 @@ function openWorld(seed: number): World {
   }
 }
 
-function configText(root: string, { dataDir }: TinyCluster, kind: 'encrypted' | 'plain'): string {
-  const cipher = ['repo1-cipher-type=aes-256-cbc', 'repo1-cipher-pass=secret']
+function configText(root: string, { dataDir }: TinyCluster, lines: readonly string[]): string {
   return [
     '[global]',
     `repo1-path=${join(root, 'repo')}`,
     `lock-path=${join(root, 'lock')}`,
     'log-level-file=off',
-    ...(kind === 'encrypted' ? cipher : []),
+    ...lines,
     '[demo]',
     `pg1-path=${dataDir}`,
     '',
