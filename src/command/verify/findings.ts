@@ -5,11 +5,12 @@ import type { DamageKind, Outcome } from './outcome.ts'
 export type ProblemKind = DamageKind | 'inconsistent' | 'duplicate' | 'unreadable'
 
 export interface Problem {
-  /** Key of the object. */
+  /** Key of the object, a byte string. */
   readonly object: string
-  /** Name in the manifest of the file in the object, where an object holds several. */
+  /** Name in the manifest of the file in the object, where an object holds several; a byte string. */
   readonly file: string | undefined
   readonly kind: ProblemKind
+  /** For people. */
   readonly detail: string
   /** Labels of the backups that need it, ascending. */
   readonly backups: string[]

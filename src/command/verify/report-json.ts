@@ -1,22 +1,24 @@
 /** The JSON report. pgBackRest 2.60 has none; the shape is docs/verify.md's and stays. */
-import type { JsonObject } from '../../format/json.ts'
+import { toHumanText } from '../../base/text.ts'
 import type { ArchiveReport } from './archive.ts'
 import type { BackupReport } from './backups.ts'
 import type { Problem, Tally } from './findings.ts'
 import type { Lost } from './lost.ts'
 import { type RepoReport, statusOf } from './verify-repo.ts'
 
-export function reportToJson(reports: readonly RepoReport[]): readonly JsonObject[] {
+export function reportToJson(
+  reports: readonly RepoReport[],
+): readonly Readonly<Record<string, unknown>>[] {
   return reports.map((report) => ({
     archive: report.archives.map(archiveToJson),
     backup: report.backups.map(backupToJson),
+    level: report.level,
     lost: report.lost.map(lostToJson),
     problem: report.problems.map(problemToJson),
     'problem-total': {
       invalid: report.counts.invalid,
       unreadable: report.counts.unreadable,
     },
-    level: report.level,
     repo: report.repoKey,
     stanza: report.stanza,
     status: statusOf(report),
@@ -24,7 +26,7 @@ export function reportToJson(reports: readonly RepoReport[]): readonly JsonObjec
   }))
 }
 
-function archiveToJson({ id, tally, ranges }: ArchiveReport): JsonObject {
+function archiveToJson({ id, tally, ranges }: ArchiveReport): Readonly<Record<string, unknown>> {
   return {
     id,
     range: ranges.map(({ first, last }) => ({ start: first, stop: last })),
@@ -32,19 +34,38 @@ function archiveToJson({ id, tally, ranges }: ArchiveReport): JsonObject {
   }
 }
 
-function backupToJson({ label, status, tally }: BackupReport): JsonObject {
+function backupToJson({ label, status, tally }: BackupReport): Readonly<Record<string, unknown>> {
   return { file: tallyToJson(tally), label, status }
 }
 
-function tallyToJson(tally: Tally): JsonObject {
+function tallyToJson(tally: Tally): Readonly<Record<string, unknown>> {
   return { ...tally }
 }
 
-function problemToJson({ object, file, kind, detail, backups }: Problem): JsonObject {
-  return { backup: backups, detail, file: file ?? null, kind, object }
+function problemToJson({
+  object,
+  file,
+  kind,
+  detail,
+  backups,
+}: Problem): Readonly<Record<string, unknown>> {
+  return {
+    backup: backups,
+    detail,
+    file: file === undefined ? null : toHumanText(file),
+    kind,
+    object: toHumanText(object),
+  }
 }
 
-function lostToJson({ archiveId, timeline, first, last, fromS, until }: Lost): JsonObject {
+function lostToJson({
+  archiveId,
+  timeline,
+  first,
+  last,
+  fromS,
+  until,
+}: Lost): Readonly<Record<string, unknown>> {
   return {
     'archive-id': archiveId,
     from: fromS ?? null,

@@ -1,4 +1,5 @@
 /** The text report: as pgBackRest 2.60 prints it, then what it does not tell. */
+import { toHumanText } from '../../base/text.ts'
 import { formatLocalTime } from '../../base/units.ts'
 import type { ArchiveReport } from './archive.ts'
 import type { BackupReport } from './backups.ts'
@@ -66,11 +67,21 @@ function tallyToText(tally: Tally, detail: Detail): readonly string[] {
   return texts.length === 0 ? [] : [`    ${texts.join(', ')}`]
 }
 
-/** `<object>[ (<file>)]: <kind>: <detail>`, and the backups on a line of their own. A byte string. */
+/** `<object>[ (<file>)]: <kind>: <detail>`, and the backups on a line of their own. */
 export function problemToText({ object, file, kind, detail, backups }: Problem): string {
-  const where = file === undefined ? `'${object}'` : `'${object}' (${file})`
+  const where =
+    file === undefined ? `'${nameText(object)}'` : `'${nameText(object)}' (${nameText(file)})`
   const affected = backups.length === 0 ? '' : `\n  backup(s): ${backups.join(', ')}`
-  return `${where}: ${kind}: ${detail}${affected}`
+  return `${where}: ${kind}: ${printable(detail)}${affected}`
+}
+
+function nameText(byteString: string): string {
+  return printable(toHumanText(byteString))
+}
+
+/** Damaged names may hold anything, and must not talk to a terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/(?!\n)\p{Cc}/gu, '\uFFFD')
 }
 
 function moreToText({ problems, counts }: RepoReport): readonly string[] {

@@ -6,9 +6,7 @@
  * whatever it finds: 0 is "all of it was read and is right", and what could not be read is never that.
  */
 import { AppError, ERROR_EXIT_CODES } from '../../base/error.ts'
-import { toHumanText } from '../../base/text.ts'
 import { isLabel } from '../../format/label.ts'
-import { renderJson } from '../../format/json.ts'
 import { openRepos } from '../../repo/repo.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import type { Problem } from './findings.ts'
@@ -43,8 +41,8 @@ export async function verify(context: Context): Promise<number> {
     })
   }
   const detail = config.flag('verbose') ? 'everything' : 'problems'
-  if (output === 'text') context.print(toHumanText(reportsToText(reports, detail)))
-  if (output === 'json') context.print(toHumanText(renderJson(reportToJson(reports))))
+  if (output === 'text') context.print(reportsToText(reports, detail))
+  if (output === 'json') context.print(JSON.stringify(reportToJson(reports)))
   return conclude(context, reports)
 }
 
