@@ -1,6 +1,6 @@
 /** Two stanzas and two repositories in one configuration, one of them encrypted: each tool goes on where the other was. */
 import assert from 'node:assert/strict'
-import { rename, rm } from 'node:fs/promises'
+import { readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
@@ -160,3 +160,44 @@ test('archive-get takes what any repository has, and doubts "not found" while on
   }
   await rename(join(folder, 'away'), join(folder, 'plain'))
 })
+
+test('with a repository that may lag behind archiving and backups go on without it, and it catches up by itself', async () => {
+  const cluster = clusters.get('demo')
+  assert(cluster !== undefined)
+  await archiveWith('pgsurety')
+  const conf = await readFile(join(folder, 'conf'), 'utf8')
+  await writeAs(join(folder, 'conf'), conf.replace('[demo]', 'repo2-archive-required=n\n[demo]'))
+  await rename(join(folder, 'sealed'), join(folder, 'away'))
+  const names = [await archiveOne(cluster), await archiveOne(cluster)]
+  await run('pgsurety', 'demo', '--type=full', 'backup')
+  for (const name of names) assert.deepEqual(await holders(name), ['1'])
+  assert.match(
+    await run('pgsurety', 'demo', 'info'),
+    new RegExp(
+      `archive incomplete\\n +repo2 misses \\d+ WAL file\\(s\\) from ${names[0]} on, since 2`,
+    ),
+  )
+
+  await rename(join(folder, 'away'), join(folder, 'sealed'))
+  const last = await archiveOne(cluster)
+
+  for (const name of [...names, last]) assert.deepEqual(await holders(name), ['1', '2'])
+  assert(!(await run('pgsurety', 'demo', 'info')).includes('incomplete'))
+  assert.equal((await attempt('2.60', 'demo', '--repo=2', 'verify')).code, 0)
+  await writeAs(join(folder, 'conf'), conf)
+})
+
+/** Has the server fill a segment, which it must be told is archived at the first attempt; its name. */
+async function archiveOne(cluster: Cluster): Promise<string> {
+  const failures = 'select failed_count from pg_stat_archiver'
+  const failedBefore = await cluster.psql(failures)
+  const found = await cluster.psql(
+    "select pg_create_restore_point('one'); select pg_walfile_name(pg_switch_wal())",
+  )
+  const name = found.split('\n').at(-1) ?? ''
+  await until('the push succeeds', async () =>
+    (await cluster.psql('select last_archived_wal from pg_stat_archiver')).includes(name),
+  )
+  assert.equal(await cluster.psql(failures), failedBefore)
+  return name
+}

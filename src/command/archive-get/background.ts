@@ -62,7 +62,7 @@ async function fetchAll(context: Context, spool: Spool, wanted: readonly Wanted[
   let failed = false
   const lane = async (): Promise<void> => {
     for (const { name, matches } of pending) {
-      context.signal.throwIfAborted()
+      if (context.signal.aborted) return
       const path = join(spool.path, name)
       try {
         const temp = `${path}${TEMP_SUFFIX}`
@@ -80,4 +80,5 @@ async function fetchAll(context: Context, spool: Spool, wanted: readonly Wanted[
   }
   const lanes = Math.min(context.config.integer('process-max'), wanted.length)
   await Promise.all(Array.from({ length: lanes }, lane))
+  context.signal.throwIfAborted()
 }

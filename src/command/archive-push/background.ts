@@ -105,7 +105,7 @@ async function pushRound(
   let outcome: 'pushed' | 'failed' = 'pushed'
   const lane = async (): Promise<void> => {
     for (const name of pending) {
-      context.signal.throwIfAborted()
+      if (context.signal.aborted) return
       try {
         const load = await openLoad(context, { name, path: `${walDir}/${name}` }, names[0])
         await writeOk(spool, name, await pushFile(context, targets, load))
@@ -123,5 +123,6 @@ async function pushRound(
   const heldMax = Math.max(1, Math.floor(HELD_BYTES_MAX / Math.max(1, segmentBytes)))
   const lanes = Math.min(config.integer('process-max'), names.length, heldMax)
   await Promise.all(Array.from({ length: lanes }, lane))
+  context.signal.throwIfAborted()
   return outcome
 }
