@@ -267,6 +267,7 @@ test('a plan says everything that will happen, and nothing happens', async () =>
     'wal',
     'sizeBytes',
     'files',
+    'databasesLeftOut',
     'mode',
     'serverPid',
     'paths',
