@@ -171,6 +171,7 @@ export const COMMANDS = {
       { text: 'All stanzas', command: 'pgsurety info' },
       { text: 'One backup in full', command: 'pgsurety --stanza=main --set=20260102-030405F info' },
       { text: 'For programs', command: 'pgsurety --stanza=main --output=json info' },
+      { text: 'How far back, and how far on?', command: 'pgsurety --stanza=main --gaps info' },
     ],
     parameters: [],
     support: 'works',

@@ -12,7 +12,12 @@ import {
 import type { BackupEntry, BackupHistory } from '../../src/format/backup-info.ts'
 import type { Manifest } from '../../src/format/manifest.ts'
 
-export const EVERYTHING: Question = { detail: 'full', label: undefined, kind: undefined }
+export const EVERYTHING: Question = {
+  gaps: 'not-told',
+  detail: 'full',
+  label: undefined,
+  kind: undefined,
+}
 export const PROGRESS: Question = { ...EVERYTHING, detail: 'progress' }
 
 export const HISTORY: BackupHistory = {
@@ -140,7 +145,7 @@ export function repo(found: RepoFinding, different: Partial<RepoFacts> = {}): Re
 }
 
 export function stanza(...repos: readonly RepoFacts[]): StanzaFacts {
-  return { name: 'demo', repos, restoreLock: NOT_HELD, story: NO_STORY }
+  return { name: 'demo', repos, restoreLock: NOT_HELD, story: NO_STORY, windows: [] }
 }
 
 export function labelsOf(backups: readonly ListedBackup[]): readonly string[] {

@@ -7,6 +7,7 @@ import type { ArchiveStory } from '../archive-story.ts'
 import type { BackupEntry, BackupHistory } from '../../format/backup-info.ts'
 import type { BackupKind } from '../../format/label.ts'
 import type { Manifest } from '../../format/manifest.ts'
+import type { RepoWindows } from './read-windows.ts'
 
 export interface InfoFacts {
   /** In byte order of their names. */
@@ -16,6 +17,8 @@ export interface InfoFacts {
 
 /** What was asked for. */
 export interface Question {
+  /** `told`: also where recovery can get to, and the gaps in the WAL. */
+  readonly gaps: 'told' | 'not-told'
   readonly detail: 'full' | 'progress'
   /** Only this backup, with what its manifest tells. */
   readonly label: string | undefined
@@ -28,6 +31,8 @@ export interface StanzaFacts {
   /** In key order; every configured repository is here, whether or not it has the stanza. */
   readonly repos: readonly RepoFacts[]
   readonly restoreLock: LockFacts
+  /** Empty unless asked for. */
+  readonly windows: readonly RepoWindows[]
   /** What the archives lack; pgBackRest knows nothing of that, and nothing is said when there is nothing. */
   readonly story: ArchiveStory
 }

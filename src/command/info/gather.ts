@@ -24,6 +24,7 @@ import {
   type RepoFinding,
   type StanzaFacts,
 } from './facts.ts'
+import { readWindows, type RepoWindows } from './read-windows.ts'
 
 /** The name pgBackRest gives to the stanza when no repository could be read, so that there is something to report on. */
 const INVALID_STANZA = '[invalid]'
@@ -117,12 +118,28 @@ async function gatherStanza(
     name,
     repos,
     story: await storyOf(context, { name, surveys, question }),
+    windows: question.gaps === 'told' ? await windowsOf(name, surveys, repos) : [],
     restoreLock: {
       held: restoreLocks.some(({ held }) => held),
       sizeBytes: restoreLocks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       completeBytes: restoreLocks.reduce((sum, { completeBytes }) => sum + completeBytes, 0),
     },
   }
+}
+
+/** Of the repositories that could be read. */
+async function windowsOf(
+  name: string,
+  surveys: readonly Survey[],
+  found: readonly RepoFacts[],
+): Promise<readonly RepoWindows[]> {
+  const windows: RepoWindows[] = []
+  for (const { repo } of surveys) {
+    if (found.some(({ key, found: { kind } }) => key === repo.key && kind === 'read')) {
+      windows.push(...(await readWindows(repo, name)))
+    }
+  }
+  return windows
 }
 
 async function storyOf(

@@ -15,12 +15,14 @@ import {
   statusOfRepo,
   statusOfStanza,
 } from './facts.ts'
+import { windowsToJson } from './windows-report.ts'
 
 export function infoToJson({ stanzas, question }: InfoFacts): JsonValue {
   return stanzas.map((stanza) => ({
     name: stanza.name,
     status: stanzaStatus(stanza),
     ...(question.detail === 'full' ? stanzaContent(stanza, question) : {}),
+    ...(question.gaps === 'told' ? windowsToJson(stanza.windows) : {}),
   }))
 }
 

@@ -24,6 +24,7 @@ import {
   statusOfRepo,
   statusOfStanza,
 } from './facts.ts'
+import { windowsToText } from './windows-report.ts'
 
 /** A byte string; ends in LF. */
 export function infoToText({ stanzas, question }: InfoFacts): string {
@@ -40,7 +41,8 @@ function stanzaToText(stanza: StanzaFacts, question: Question): string {
     statusByRepo(stanza, status) +
     (status.code === STATUS_NO_PATH.code ? '' : cipherToText(stanza)) +
     databasesToText(stanza, question) +
-    storyToText(stanza)
+    storyToText(stanza) +
+    windowsToText(stanza.windows)
   )
 }
 

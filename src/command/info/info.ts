@@ -31,7 +31,8 @@ function questionOf(config: Config): Question {
       "option 'set' cannot be used with option 'detail-level' = 'progress'",
     )
   }
-  return { detail, label, kind: backupKind(config.optionalText('type')) }
+  const gaps = config.flag('gaps') ? 'told' : 'not-told'
+  return { gaps, detail, label, kind: backupKind(config.optionalText('type')) }
 }
 
 function backupKind(text: string | undefined): BackupKind | undefined {

@@ -83,6 +83,14 @@ export const COMMAND_LINE_OPTIONS = {
       'stanza-create': { internal: true },
     },
   },
+  gaps: {
+    kind: 'boolean',
+    summary: 'Also tell where recovery can get to, by time and WAL, and the gaps in the WAL.',
+    section: 'command-line',
+    commands: ['info'],
+    default: 'n',
+    origin: 'pgsurety',
+  },
   help: {
     kind: 'boolean',
     summary: 'Show help.',
