@@ -38,7 +38,7 @@ const assertIs = (blocks: readonly MapBlock[], hex: string, sizes = SIZES): void
   assert.deepEqual(decodeBlockMap(spaced(hex), sizes), blocks)
 }
 
-test('S23: the map of a full backup: whole super blocks, the last block of the last one short', () => {
+test('S48: the map of a full backup: whole super blocks, the last block of the last one short', () => {
   assertIs(
     [
       ...blocksOf(firstOld, 0, 0, 1, 2, 3),
@@ -51,7 +51,7 @@ test('S23: the map of a full backup: whole super blocks, the last block of the l
   )
 })
 
-test('S23: the map of an incremental backup goes on with super blocks where it left them', () => {
+test('S48: the map of an incremental backup goes on with super blocks where it left them', () => {
   assertIs(
     [
       ...blocksOf(firstOld, 0, 0),
@@ -68,13 +68,13 @@ test('S23: the map of an incremental backup goes on with super blocks where it l
   )
 })
 
-test('S23: the map of one block in an object of its own', () => {
+test('S48: the map of one block in an object of its own', () => {
   const only = { reference: 0, bundleId: 0, offsetBytes: 0, storedBytes: 700, sizeBytes: 8192 }
 
   assertIs(blocksOf(only, 0, 1), '00 01 e12b a00000000001')
 })
 
-test('S23: a map that pgBackRest 2.60 wrote', () => {
+test('S48: a map that pgBackRest 2.60 wrote', () => {
   const superBlock = {
     reference: 0,
     bundleId: 2,
@@ -90,7 +90,7 @@ test('S23: a map that pgBackRest 2.60 wrote', () => {
   )
 })
 
-test('S23: the vectors of pgBackRest: references come and go', () => {
+test('S48: the vectors of pgBackRest: references come and go', () => {
   const sizes = { sizeBytes: 1, checksumSizeBytes: 5 }
   const places = [
     [128, 0, 3],

@@ -100,7 +100,7 @@ const setOf = (made: readonly Version[], { compressType, cipherPass }: Writing):
   cipherPass: cipherPass?.reveal(),
 })
 
-test('S23: every version of a file is read back, whatever changed and however it is stored', async () => {
+test('S48: every version of a file is read back, whatever changed and however it is stored', async () => {
   const writing = fc.record({
     compressType: fc.constantFrom(...COMPRESS_TYPES),
     cipherPass: fc.constantFrom(undefined, new Secret('a phrase')),
@@ -120,7 +120,7 @@ test('S23: every version of a file is read back, whatever changed and however it
   )
 })
 
-test('S23: what is stored is what changed: nothing, one block, or a map alone', async () => {
+test('S48: what is stored is what changed: nothing, one block, or a map alone', async () => {
   const version = { blocks: Array(40).fill('a'), shortBytes: 0, bundleId: 0, chunkBytes: 500 }
   const changed = { ...version, blocks: version.blocks.with(7, 'b') }
   const cut = { ...changed, blocks: changed.blocks.slice(0, 20) }

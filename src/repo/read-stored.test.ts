@@ -94,7 +94,7 @@ async function storeBlocks(): Promise<StoredFile> {
   }
 }
 
-test('S23: a file is read whole, out of a bundle, or not at all when it is empty', async () => {
+test('S48: a file is read whole, out of a bundle, or not at all when it is empty', async () => {
   const content = Buffer.from('some settings')
   const stored = await packed(content)
   await storage.put('whole', stored)
@@ -112,7 +112,7 @@ test('S23: a file is read whole, out of a bundle, or not at all when it is empty
   assert.deepEqual(await readAll({ kind: 'empty' }), Buffer.alloc(0))
 })
 
-test('S23: blocks are gathered from the backups that hold them', async () => {
+test('S48: blocks are gathered from the backups that hold them', async () => {
   const file = await storeBlocks()
   const ranges: string[] = []
 

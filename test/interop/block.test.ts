@@ -105,7 +105,7 @@ async function assertVerified(
 }
 
 void suite('bundles and blocks on PostgreSQL 17', { concurrency: 1 }, () => {
-  test('S23: what pgBackRest wrote, full to incremental on incremental, is restored alike', async () => {
+  test('S48: what pgBackRest wrote, full to incremental on incremental, is restored alike', async () => {
     await using repository = await shared.openRepository('theirs', [...BLOCKS, 'compress-type=zst'])
     await repository.run('2.60', ['stanza-create'])
     const labels = await backUp(repository, [
@@ -123,7 +123,7 @@ void suite('bundles and blocks on PostgreSQL 17', { concurrency: 1 }, () => {
     assert.deepEqual(await deltaDifferences(repository, full, back), [])
   })
 
-  test('S23: on our full backup pgBackRest builds, and we on what it built', async () => {
+  test('S48: on our full backup pgBackRest builds, and we on what it built', async () => {
     await using repository = await shared.openRepository('ours', [...BLOCKS, 'compress-type=zst'])
     await repository.run('pgsurety', ['stanza-create'])
     const labels = await backUp(repository, [
@@ -139,7 +139,7 @@ void suite('bundles and blocks on PostgreSQL 17', { concurrency: 1 }, () => {
     await assertRestoredAlike(repository, labels)
   })
 
-  test('S23: on its full backup, gz and encrypted, we build, and it on what we built', async () => {
+  test('S48: on its full backup, gz and encrypted, we build, and it on what we built', async () => {
     const lines = [...BLOCKS, ...CIPHER, 'compress-type=gz']
     await using repository = await shared.openRepository('theirs-sealed', lines)
     await repository.run('2.60', ['stanza-create'])

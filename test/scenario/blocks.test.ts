@@ -94,14 +94,14 @@ const styleOf = ({ manifest }: Taken): readonly (string | boolean | undefined)[]
 let full: Taken
 let incr: Taken
 
-test('S10: the first backup of a repository, without options, is zst in bundles and blocks', async () => {
+test('W34: the first backup of a repository, without options, is zst in bundles and blocks', async () => {
   full = await take('full')
 
   assert.deepEqual(styleOf(full), ['zst', true, true])
   assert.equal(full.manifest.bundleRaw, true)
 })
 
-test(`S23: one changed row in a table of ${TABLE_MIB} MiB adds less than a megabyte`, async (context) => {
+test(`S48: one changed row in a table of ${TABLE_MIB} MiB adds less than a megabyte`, async (context) => {
   await cluster.psql(`update large set note = 'changed' where id = 77; checkpoint`)
 
   incr = await take('incr')
@@ -121,7 +121,7 @@ async function into(name: string, label: string, ...argv: readonly string[]): Pr
   return dataDir
 }
 
-test('S23: a restore over an older state gives the same as one afresh', async () => {
+test('S48: a restore over an older state gives the same as one afresh', async () => {
   const fresh = await into('fresh', incr.label)
   const over = await into('over', full.label)
   const table = `base/5/${await cluster.psql("select pg_relation_filenode('large')")}`
@@ -134,7 +134,7 @@ test('S23: a restore over an older state gives the same as one afresh', async ()
   assert.deepEqual(await compareTrees(fresh, over, { ignore, modifiedTimes: 'compare' }), [])
 })
 
-test('S10: later backups do as the newest did, whoever took it', async () => {
+test('W34: later backups do as the newest did, whoever took it', async () => {
   await runAs([program, ...common(), '--type=full', '--no-archive-check', 'backup'])
 
   assert.deepEqual(styleOf(await take('full')), ['gz', false, false])
@@ -145,7 +145,7 @@ test('S10: later backups do as the newest did, whoever took it', async () => {
   ])
 })
 
-test('S10: a newest backup that cannot be read is no reason not to take one', async () => {
+test('W34: a newest backup that cannot be read is no reason not to take one', async () => {
   const { label } = await take('full')
   for (const name of ['backup.manifest', 'backup.manifest.copy']) {
     await writeFile(join(folder.path, 'repo/backup/demo', label, name), 'damaged')

@@ -12,7 +12,7 @@ const blocks = (sizeBytes: number, ageDays = 0): readonly [number, number] | und
   return sizes && [sizes.sizeBytes / KIB, sizes.checksumSizeBytes]
 }
 
-test('S23: larger files have larger blocks, and these longer checksums', () => {
+test('S48: larger files have larger blocks, and these longer checksums', () => {
   assert.equal(blocks(16 * KIB - 1), undefined)
   assert.deepEqual(blocks(16 * KIB), [8, 6])
   assert.deepEqual(blocks(11 * MIB), [16, 6])
@@ -20,7 +20,7 @@ test('S23: larger files have larger blocks, and these longer checksums', () => {
   assert.deepEqual(blocks(1024 * MIB), [88, 7])
 })
 
-test('S23: files that have not changed for long have larger blocks, then none', () => {
+test('S48: files that have not changed for long have larger blocks, then none', () => {
   assert.deepEqual(blocks(16 * KIB, 7), [16, 6])
   assert.deepEqual(blocks(1024 * MIB, 14), [352, 8])
   assert.equal(blocks(1024 * MIB, 28), undefined)

@@ -22,7 +22,7 @@ const arranged = (
   ]
 }
 
-test('S23: small files are bundled, oldest first; large ones are stored alone, largest first', () => {
+test('S48: small files are bundled, oldest first; large ones are stored alone, largest first', () => {
   const entries = files(
     ['pg_data/c', 20, 7],
     ['pg_data/large', 21, 1],

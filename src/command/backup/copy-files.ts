@@ -85,9 +85,16 @@ function settle(
       ? referredFile(planned.file, planned.before, plan.draft.prior)
       : copiedFile(planned.file, result)
   const did = result.outcome === 'same' ? 'match file from prior backup' : 'backup file'
-  log.detail(`${did} ${shown} (${formatSize(file.sizeBytes)}) checksum ${file.checksum ?? '-'}`)
+  const where = result.outcome === 'copied' ? bundleText(file) : ''
+  log.detail(
+    `${did} ${shown} (${where}${formatSize(file.sizeBytes)}) checksum ${file.checksum ?? '-'}`,
+  )
   if (file.checksumPage === false) log.warn(badPagesText(shown, file))
   return file
+}
+
+function bundleText({ bundleId, bundleOffsetBytes }: ManifestFile): string {
+  return bundleId === undefined ? '' : `bundle ${bundleId}/${bundleOffsetBytes}, `
 }
 
 function badPagesText(path: string, file: ManifestFile): string {

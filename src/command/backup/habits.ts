@@ -112,21 +112,40 @@ function compressTypeOf(text: string): CompressType {
   return type
 }
 
+const spelled = (flag: boolean): string => (flag ? 'y' : 'n')
+
+/** What a backup does for options that are not set, for the log. */
+function unsetText(config: Config, repoKey: number, habits: Habits): string {
+  const { compressType, bundle, block, processMax } = habits
+  return [
+    ...(isTypeSet(config) ? [] : [`compress-type=${compressType}`]),
+    ...(isBundleSet(config, repoKey) ? [] : [`repo${repoKey}-bundle=${spelled(bundle)}`]),
+    ...(isSet(config, 'repo-block', repoKey) ? [] : [`repo${repoKey}-block=${spelled(block)}`]),
+    ...(isSet(config, 'process-max') ? [] : [`process-max=${processMax}`]),
+  ].join(', ')
+}
+
 /** `prior`: the manifest that is loaded already. */
 export async function readHabits(
   { config, log }: Context,
   { repo, stanza, info }: Completion,
   prior: Manifest | undefined,
 ): Promise<Habits> {
-  const newest = info.backups.at(-1)
-  if (newest === undefined) return withOptions(config, repo.key, newHabits(availableParallelism()))
   if (isSettled(config, repo.key)) return withOptions(config, repo.key, PLAIN_HABITS)
+  const newest = info.backups.at(-1)
+  if (newest === undefined) {
+    const habits = withOptions(config, repo.key, newHabits(availableParallelism()))
+    log.info(`first backup in repo${repo.key}, ${unsetText(config, repo.key, habits)}`)
+    return habits
+  }
   try {
     const manifest =
       newest.label === prior?.label
         ? prior
         : await loadManifest(repo, stanza, newest.label, info.cipherPass)
-    return withOptions(config, repo.key, habitsOf(manifest))
+    const habits = withOptions(config, repo.key, habitsOf(manifest))
+    log.info(`as in backup ${newest.label}, ${unsetText(config, repo.key, habits)}`)
+    return habits
   } catch (error) {
     // A damaged backup is no reason not to take another one.
     const failed = asAppError(error)

@@ -267,22 +267,29 @@ function blockJob(
 
 /** A file's manifest entry after its copy. */
 export function copiedFile(draft: ManifestFile, result: Copied): ManifestFile {
-  const { pages } = result
+  const { sizeBytes, bundle } = result
+  // An empty file has no blocks; one that was stored whole may be in blocks again.
+  const block = sizeBytes === 0 ? undefined : draft.block
   return {
     ...draft,
-    sizeBytes: result.sizeBytes,
-    originalSizeBytes: result.sizeBytes === draft.sizeBytes ? undefined : draft.sizeBytes,
-    checksum: result.sizeBytes === 0 ? undefined : result.checksum,
+    sizeBytes,
+    originalSizeBytes: sizeBytes === draft.sizeBytes ? undefined : draft.sizeBytes,
+    checksum: sizeBytes === 0 ? undefined : result.checksum,
     repoSizeBytes: result.repoSizeBytes,
     repoChecksum: result.repoChecksum,
-    bundleId: result.bundle?.bundleId,
-    bundleOffsetBytes: result.bundle?.offsetBytes ?? 0,
-    block: result.block ?? draft.block,
-    checksumPage: pages === undefined ? undefined : pages.bad.length === 0 && !pages.misaligned,
-    checksumPageErrors:
-      pages === undefined || pages.misaligned || pages.bad.length === 0
-        ? undefined
-        : pageRanges(pages.bad),
+    bundleId: bundle?.bundleId,
+    bundleOffsetBytes: bundle?.offsetBytes ?? 0,
+    block: result.block ?? block,
+    ...pageVerdict(result),
+  }
+}
+
+function pageVerdict({ pages }: Copied): Pick<ManifestFile, 'checksumPage' | 'checksumPageErrors'> {
+  if (pages === undefined) return { checksumPage: undefined, checksumPageErrors: undefined }
+  const { bad, misaligned } = pages
+  return {
+    checksumPage: bad.length === 0 && !misaligned,
+    checksumPageErrors: misaligned || bad.length === 0 ? undefined : pageRanges(bad),
   }
 }
 
