@@ -206,6 +206,35 @@ function statuses(json: string): unknown {
   return parsed
 }
 
+test('several repositories are told alike, also when they differ in status, cipher or cluster', async () => {
+  const sealed = ['repo2-cipher-type=aes-256-cbc', 'repo2-cipher-pass=secret']
+  const seconds = {
+    both: [`repo2-path=${at('sealed')}`, ...sealed],
+    half: [`repo2-path=${at('empty')}`],
+    swapped: [`repo2-path=${at('swapped')}`],
+  }
+  await runAs(['cp', '-a', at('plain'), at('swapped')])
+  await runAs([
+    'sh',
+    '-c',
+    `cp ${at('plain/backup/other')}/backup.info* ${at('swapped/backup/demo')}`,
+  ])
+  await runAs([
+    'sh',
+    '-c',
+    `cp ${at('plain/archive/other')}/archive.info* ${at('swapped/archive/demo')}`,
+  ])
+  for (const [name, lines] of Object.entries(seconds)) {
+    await bed.writeConfig(name, 'plain', lines)
+    const questions = [[], ['--stanza=demo'], ['--stanza=demo', '--repo=2'], ['--type=incr']]
+    const label = name === 'both' ? (sealedLabels[1] ?? '') : (labels[1] ?? '')
+    for (const argv of [...questions, ['--stanza=demo', `--set=${label}`]]) {
+      await assertSame(name, argv)
+    }
+  }
+  assert.match(await ours('half', ['info']), /status: mixed/)
+})
+
 test('damaged info files and an unusable repository are errors of the same names', async () => {
   for (const repo of ['damaged', 'file']) {
     const line = ['info', '--output=json']
