@@ -7,7 +7,7 @@ import { launcher, spawnAs, temporaryFolder, unprivileged, type Folder } from '.
 import { startCluster, type Cluster } from '../harness/cluster.ts'
 
 /** What no command may pass, whatever the cluster's size. */
-const PEAK_MIB_MAX = 300
+const PEAK_MIB_MAX = 300e6 / 1024 / 1024
 /** Files of one page, as a cluster with many small relations has them. */
 const FILE_COUNT = process.env['PGSURETY_TEST_FULL'] === undefined ? 20_000 : 100_000
 const SAMPLE_MS = 20
