@@ -67,7 +67,8 @@ export const COMMANDS = {
       'Takes a backup of the running cluster and checks that the WAL it needs is in the archive.',
       'A full backup needs no other. A differential one (--type=diff) stores what has changed since the last full backup, an incremental one (--type=incr) what has changed since the last backup of any type. Without --type it is incremental, or full when there is nothing to build on.',
       'Files whose size and modification time are as before are taken to be unchanged; with --delta they are read and compared by checksum. That is done by itself when something says that time stamps cannot be trusted: a switch of the timeline, a file from the future, a time that went back.',
-      'Retention options are accepted, but nothing is removed: expire is not yet supported.',
+      'A backup that was interrupted is gone on with by the next one of the same type: what it has stored is checked and kept (--no-resume: removed).',
+      'Afterwards what is past its retention is removed from the same repository, as expire does (--no-expire-auto: nothing is).',
     ],
     examples: [
       {

@@ -204,6 +204,20 @@ export async function loadManifest(
   return manifest
 }
 
+/** The manifest of a backup that is not finished, as it was last saved. Throws what reading one object and its text throws. */
+export async function loadDraft(
+  repo: Repo,
+  stanza: string,
+  label: string,
+  manifestPass: Secret | undefined,
+): Promise<Manifest> {
+  const key = copyKeyOf(manifestKey(stanza, label))
+  const content = await readObject(repo.storage, key, manifestPass)
+  const draft = parseManifest(content, `${repo.storage.location}/${key}`)
+  if (draft.label === label) return draft
+  throw new AppError('format', `'${key}' is of backup '${draft.label}'`)
+}
+
 async function withStanzaHint<T>(what: string, stanza: string, loading: Promise<T>): Promise<T> {
   try {
     return await loading

@@ -286,3 +286,17 @@ test('links are told by themselves, with what stands in them', async () => {
   ])
   assert.deepEqual(await storage.links('none'), [])
 })
+
+test('a second name costs no second copy, and needs a first one', async () => {
+  await using directory = temporary()
+  const storage = openPosixStorage({ root: directory.path })
+  await storage.put('1/file', Buffer.from('x'))
+
+  await storage.linkFrom('2/file', '1/file')
+
+  const inodeOf = (key: string): number => statSync(join(directory.path, key)).ino
+  assert.equal(inodeOf('2/file'), inodeOf('1/file'))
+  await assert.rejects(storage.linkFrom('3/file', '1/other'), (error) =>
+    isErrorKind(error, 'file-missing'),
+  )
+})

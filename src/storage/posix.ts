@@ -10,7 +10,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { closeSync, fdatasync, fsync, open, openSync, readSync, writeSync } from 'node:fs'
-import { rename, stat, symlink, unlink } from 'node:fs/promises'
+import { link, rename, stat, symlink, unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { AppError, errnoOf } from '../base/error.ts'
@@ -184,6 +184,26 @@ class PosixStorage implements Storage {
       await symlink(toBytes(target), this.#tree.path(temp))
     })
     await this.#moveInto(key, temp)
+  }
+
+  async linkFrom(key: string, existing: string): Promise<void> {
+    checkKey(key)
+    checkKey(existing)
+    if ((await this.stat(existing)) === undefined) {
+      const message = `unable to open missing file ${this.#tree.shown(existing)} to link it`
+      throw new AppError('file-missing', message)
+    }
+    const from = this.#tree.path(existing)
+    const to = this.#tree.path(key)
+    await this.#tree.withParents(key, async () => {
+      try {
+        await link(from, to)
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST') throw error
+        await unlink(to)
+        await link(from, to)
+      }
+    })
   }
 
   async #moveInto(key: string, temp: string): Promise<void> {

@@ -88,4 +88,9 @@ export interface Storage {
   links(prefix: string): Promise<readonly LinkEntry[]>
   /** Points a human-only link `key` at `target` (disks only; a no-op on stores without links). */
   link(key: string, target: string): Promise<void>
+  /**
+   * Makes `key` a second name of the object `existing`, on disks; a no-op on stores where an object has one name. Nothing is
+   * copied, and a later `put` of either leaves the other as it was. Durable after a `sync` of a prefix above it.
+   */
+  linkFrom(key: string, existing: string): Promise<void>
 }

@@ -86,6 +86,7 @@ export function storageContract(name: string, open: Open): void {
     reading(on)
     listing(on)
     removing(on)
+    naming(on)
     together(on)
     unreachable(open)
   })
@@ -173,6 +174,8 @@ function writing(on: On): void {
       await assert.rejects(storage.stat(key), ofKind('param-invalid'), key)
       await assert.rejects(storage.remove(key), ofKind('param-invalid'), key)
       await assert.rejects(storage.link(key, 'x'), ofKind('param-invalid'), key)
+      await assert.rejects(storage.linkFrom(key, 'x'), ofKind('param-invalid'), key)
+      await assert.rejects(storage.linkFrom('x', key), ofKind('param-invalid'), key)
     }
     for (const prefix of bad.slice(1)) {
       await assert.rejects(storage.list(prefix), ofKind('param-invalid'), prefix)
@@ -440,6 +443,28 @@ function removing(on: On): void {
     await storage.removeAll('sets/latest')
     assert.equal((await storage.listAll('sets')).length, 2)
   })
+}
+
+function naming(on: On): void {
+  on(
+    'a second name is the same object or none, and each lives on without the other',
+    async (storage) => {
+      await storage.put('sets/1/file', bytes('one'))
+      await storage.put('sets/2/file', bytes('two'))
+
+      await storage.linkFrom('sets/3/dir/file', 'sets/2/file')
+      await storage.linkFrom('sets/3/dir/file', 'sets/1/file')
+      await storage.sync('sets/3')
+
+      const named = (await storage.stat('sets/3/dir/file')) !== undefined
+      if (named) assert.equal(await read(storage, 'sets/3/dir/file'), 'one')
+      await storage.put('sets/3/dir/file', bytes('three'), { durable: 'on-sync' })
+      assert.equal(await read(storage, 'sets/1/file'), 'one')
+      await storage.linkFrom('sets/4/file', 'sets/2/file')
+      await storage.removeAll('sets/2')
+      if (named) assert.equal(await read(storage, 'sets/4/file'), 'two')
+    },
+  )
 }
 
 function together(on: On): void {

@@ -146,6 +146,13 @@ class FailingStorage implements FaultyStorage {
     await this.#call('file-write', `link ${key}`, { whole })
   }
 
+  async linkFrom(key: string, existing: string): Promise<void> {
+    const whole = async (): Promise<void> => {
+      await this.#inner.linkFrom(key, existing)
+    }
+    await this.#call('file-write', `linkFrom ${key}`, { whole })
+  }
+
   async #call<T>(kind: ErrorKind, name: string, { whole, half }: Deed<T>): Promise<T> {
     if (!this.#count(name)) return await whole()
     switch (this.#isDead() ? 'error-before' : this.#plan.mode) {

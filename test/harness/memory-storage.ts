@@ -76,6 +76,8 @@ export class MemoryStorage implements Storage {
     return await Promise.resolve([])
   }
 
+  async linkFrom(): Promise<void> {}
+
   async link(): Promise<void> {}
 }
 

@@ -3,8 +3,11 @@
  * list them alike, find them sound and restore the same bytes.
  */
 import assert from 'node:assert/strict'
+import { chmod, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { BackupKind } from '../../src/format/label.ts'
+import { writeAs } from '../harness/run.ts'
 import { restoreDifferences } from './restored-tree.ts'
 import {
   buildWhenStale,
@@ -53,6 +56,19 @@ const CHAINS: Readonly<Record<string, Chain>> = {
       { writer: OURS, kind: 'incr' },
     ],
   },
+}
+
+const LAYOUTS: Readonly<Record<string, readonly string[]>> = {
+  plain: ['compress-type=lz4', 'manifest-save-threshold=1', 'repo1-bundle=n'],
+  bundled: [
+    'compress-type=gz',
+    'manifest-save-threshold=1',
+    'repo1-bundle=y',
+    'repo1-block=y',
+    'repo1-bundle-size=1MiB',
+    'repo1-cipher-type=aes-256-cbc',
+    'repo1-cipher-pass=secret',
+  ],
 }
 
 let shared: SharedCluster
@@ -104,9 +120,42 @@ void suite('S23 S49 S50: backups of pgsurety and pgBackRest build on each other'
       for (const link of links) labels.push(await addBackup(repository, link))
 
       await assertSound(repository, labels)
-      for (const label of labels.slice(2)) {
+      for (const label of labels.slice(-2)) {
         assert.deepEqual(await restoreDifferences(repository, label, [OURS, THEIRS]), [])
       }
     })
   }
+
+  for (const [layout, lines] of Object.entries(LAYOUTS)) {
+    test(`their interrupted full backup (${layout}) is finished by us, ours is begun anew by them`, async () => {
+      await using repository = await shared.openRepository(`resumed-${layout}`, lines)
+      await repository.run(OURS, ['stanza-create'])
+      const begun = await interrupt(repository, THEIRS)
+      await repository.archiveWith(OURS)
+      await repository.run(OURS, ['--type=full', 'backup'])
+      assert.deepEqual(await repository.labels(), [begun])
+      const left = await interrupt(repository, OURS)
+      const theirs = await addBackup(repository, { writer: THEIRS, kind: 'full' })
+      assert.deepEqual([theirs > left, await repository.labels()], [true, [begun, theirs]])
+
+      await assertSound(repository, [begun, theirs])
+      assert.deepEqual(await restoreDifferences(repository, begun, [OURS, THEIRS]), [])
+    })
+  }
 })
+
+/** A full backup that ends at a file it may not read, after it has copied others; its label. */
+async function interrupt(repository: SharedRepository, tool: Tool): Promise<string> {
+  await repository.archiveWith(tool)
+  const unreadable = join(shared.cluster.dataDir, 'unreadable')
+  await writeAs(unreadable, 'x')
+  await chmod(unreadable, 0)
+  const earlier = await repository.labels()
+  const retry = tool === OURS ? [] : ['--job-retry=0']
+  const argv = [...retry, '--type=full', '--process-max=1', 'backup']
+  await assert.rejects(repository.run(tool, argv), /unable to open file '.*\/unreadable'/)
+  await rm(unreadable)
+  const [label = '', ...more] = (await repository.labels()).filter((one) => !earlier.includes(one))
+  assert.deepEqual(more, [])
+  return label
+}

@@ -108,8 +108,8 @@ async function untilLabelFree(): Promise<void> {
   const finished = (await labelsOnDisk(repo, 'demo')).filter((label) =>
     existsSync(join(folder, label, 'backup.manifest')),
   )
-  const newest = finished.at(-1) ?? ''
-  while (`${formatLabelTime(systemClock.nowMs())}F` <= newest) await systemClock.sleep(20)
+  const newest = finished.at(-1)?.slice(0, -1).slice(-'20261122-182058'.length) ?? ''
+  while (formatLabelTime(systemClock.nowMs()) <= newest) await systemClock.sleep(20)
 }
 
 async function runUndisturbed(command: Command, argv: readonly string[]): Promise<void> {
@@ -123,6 +123,9 @@ interface Failing {
   readonly mode: FaultPlan['mode']
   /** Done before each run. */
   readonly prepare?: () => Promise<void>
+  /** Not every call fails, but every so many, from `from` on. */
+  readonly step?: number
+  readonly from?: number
 }
 
 /**
@@ -130,11 +133,11 @@ interface Failing {
  * left behind. The calls that failed, in order.
  */
 async function failEachCall(
-  { command, argv, mode, prepare }: Failing,
+  { command, argv, mode, prepare, step = 1, from = 1 }: Failing,
   then: (ran: Ran) => Promise<void>,
 ): Promise<readonly string[]> {
   const failed: string[] = []
-  for (let failAt = 1; ; failAt += 1) {
+  for (let failAt = from; ; failAt += step) {
     await prepare?.()
     const ran = await run(command, argv, { failAt, mode })
     const call = ran.calls[failAt - 1]
@@ -145,11 +148,11 @@ async function failEachCall(
   }
 }
 
-/** A failure is told, as what it is. Only a read of an info file may fail unnoticed: there is a second one. */
+/** A failure is told, as what it is. Only a read of an info file or manifest may fail unnoticed: there is a second one. */
 function assertHonest({ error, calls }: Ran, call: string): void {
   const [verb = '', key = ''] = call.split(' ')
   if (error === undefined) {
-    assert(verb === 'get' && key.endsWith('.info'), `success though '${call}' failed`)
+    assert(verb === 'get' && /\.(?:info|manifest)$/.test(key), `success though '${call}' failed`)
     assert(calls.includes(`get ${key}.copy`), `'${key}.copy' was not read`)
     return
   }
@@ -229,7 +232,7 @@ async function getFromArchive(name: string): Promise<Buffer> {
 
 for (const mode of MODES) {
   test(`backup, each call failing (${mode}): told, older backups untouched, and good at the next try`, async (t) => {
-    const argv = [...(await leanExcludes()), '--type=full', 'backup']
+    const argv = [...(await leanExcludes()), '--type=full', '--no-expire-auto', 'backup']
     const folder = backupFolder(repo, 'demo')
     await using start = await snapshotOf(join(repo.storage.location, 'backup'))
     await runUndisturbed(backup, argv)
@@ -254,6 +257,55 @@ for (const mode of MODES) {
     assert.equal(await openSessions(), '0')
     await start.putBack()
   })
+}
+
+/** In the normal run each call fails in one way only, and not all of them do. */
+const SOME = process.env['PGSURETY_TEST_FULL'] === undefined ? 5 : 1
+
+for (const [index, mode] of MODES.entries()) {
+  test(`an incremental backup that goes on with an interrupted one, calls failing (${mode}): told, harmless, and good at the next try`, async (t) => {
+    const excludes = await leanExcludes()
+    const options = [...excludes, '--manifest-save-threshold=1', '--no-expire-auto']
+    const argv = [...options, '--type=incr', 'backup']
+    const folder = backupFolder(repo, 'demo')
+    await using start = await snapshotOf(join(repo.storage.location, 'backup'))
+    await runUndisturbed(backup, [...options, '--type=full', 'backup'])
+    await runUndisturbed(backup, argv)
+    const older = await provenBackups(repo, 'demo')
+    const digests = async (): Promise<readonly string[]> =>
+      await Promise.all(older.map(async (label) => await treeDigest(join(folder, label))))
+    const oldDigests = await digests()
+    await writeFile(join(bed.cluster.dataDir, 'changed'), Buffer.alloc(5_000_000, mode))
+    await interrupt(argv)
+    await using snapshot = await snapshotOf(join(repo.storage.location, 'backup'))
+
+    const prepare = snapshot.putBack
+    const failing = { command: backup, argv, mode, prepare, step: SOME, from: 1 + index }
+    const failed = await failEachCall(failing, async () => {
+      assert.deepEqual(await digests(), oldDigests)
+      const listed = await provenBackups(repo, 'demo')
+      assert.deepEqual(listed.slice(0, older.length), older)
+      await runUndisturbed(backup, argv)
+      const finished = await provenBackups(repo, 'demo')
+      assert(finished.length > older.length)
+      assert(listed.every((label) => finished.includes(label)))
+      assert.deepEqual(await labelsOnDisk(repo, 'demo'), finished)
+      assert.deepEqual(await digests(), oldDigests)
+    })
+
+    t.diagnostic(`${failed.length} calls failed`)
+    assert(failed.length * SOME > 30)
+    await start.putBack()
+  })
+}
+
+/** Leaves a backup that ended at a file it may not read, after it had copied the largest. */
+async function interrupt(argv: readonly string[]): Promise<void> {
+  const unreadable = join(bed.cluster.dataDir, 'unreadable')
+  await writeFile(unreadable, 'x', { mode: 0 })
+  const { error } = await run(backup, argv, { failAt: 0, mode: 'partial' })
+  assert.equal(error?.kind, 'file-open', error?.text)
+  await rm(unreadable)
 }
 
 /** Leaves out what is not needed to show each kind of call: nearly all relations. */

@@ -13,6 +13,7 @@ import { archivePush } from '../../src/command/archive-push/archive-push.ts'
 import type { Command } from '../../src/command/command.ts'
 import { info } from '../../src/command/info/info.ts'
 import { restore } from '../../src/command/restore/restore.ts'
+import type { BackupKind } from '../../src/format/label.ts'
 import { parseArchivedSegment } from '../../src/format/wal.ts'
 import { loadArchiveInfo, type Repo } from '../../src/repo/repo.ts'
 import { openCluster } from '../harness/cluster.ts'
@@ -31,7 +32,7 @@ import { labelsOnDisk, openRepo, provenBackups } from './repo-truth.ts'
 import { dropPrivileges } from './unprivileged.ts'
 
 const PUSH_KILLS = 200
-const BACKUP_KILLS = 50
+const BACKUP_KILLS = process.env['PGSURETY_TEST_FULL'] === undefined ? 50 : 100
 const RESTORE_KILLS = 50
 const LANES = 2
 /** Segments whose push is killed begin with this: far from those of the running server. */
@@ -180,19 +181,20 @@ async function storedChecksums(repo: Repo, segment: string): Promise<readonly st
     .map(({ name }) => parseArchivedSegment(name)?.checksum ?? name)
 }
 
-test(`backup killed at ${BACKUP_KILLS} moments lists nothing that does not restore, and runs again`, async (t) => {
+test(`backup, full and incremental, killed at ${BACKUP_KILLS} moments lists nothing that does not restore, and runs again`, async (t) => {
   const seed = chooseSeed()
   const moments = new KillMoments(seed)
   const outcomes: Outcome[] = []
   let unfinished = 0
   await inLanes({ count: LANES, lanes: LANES }, async (index) => {
-    moments.learn(await runToEnd(backupArgv(laneOf(index))))
+    moments.learn(await runToEnd(backupArgv(laneOf(index), 'full')))
   })
 
-  await inLanes({ count: BACKUP_KILLS, lanes: LANES }, async (_index, number) => {
+  await inLanes({ count: BACKUP_KILLS, lanes: LANES }, async (index, number) => {
     const lane = laneOf(number)
+    const kind = index % 4 < 2 ? 'full' : 'incr'
     const earlier = await listedBackups(lane)
-    const outcome = await runAndKill(backupArgv(lane), moments.nextMs())
+    const outcome = await runAndKill(backupArgv(lane, kind), moments.nextMs())
     moments.learn(outcome)
     outcomes.push(outcome)
     assert(outcome.code === null || outcome.code === 0, outcome.output)
@@ -205,7 +207,7 @@ test(`backup killed at ${BACKUP_KILLS} moments lists nothing that does not resto
       for (const label of listed.slice(earlier.length)) await assertRestores(lane, label)
     }
 
-    await runToEnd(backupArgv(lane))
+    await runToEnd(backupArgv(lane, kind))
 
     const finished = await listedBackups(lane)
     assert(finished.length > listed.length && listed.every((label) => finished.includes(label)))
@@ -220,14 +222,17 @@ test(`backup killed at ${BACKUP_KILLS} moments lists nothing that does not resto
 })
 
 /** Without the template databases, which a cluster can live without: half the files, half the time. */
-function backupArgv({ common }: Lane): readonly string[] {
-  return [...common, '--exclude=base/1/', '--exclude=base/4/', '--type=full', 'backup']
+function backupArgv({ common }: Lane, kind: BackupKind): readonly string[] {
+  const options = ['--exclude=base/1/', '--exclude=base/4/', '--manifest-save-threshold=1']
+  return [...common, ...options, `--type=${kind}`, '--no-expire-auto', 'backup']
 }
 
 /** Labels that `info` lists, in its order: ascending. */
 async function listedBackups({ common }: Lane): Promise<readonly string[]> {
   const { output } = await run(info, [...common, '--output=json', 'info'])
-  return [...output.matchAll(/"label":"(\d{8}-\d{6}F)"/g)].map(([, label = '']) => label)
+  return [...output.matchAll(/"label":"(\d{8}-\d{6}F(?:_\d{8}-\d{6}I)?)"/g)].map(
+    ([, label = '']) => label,
+  )
 }
 
 /** A server ends a backup when its session ends; nothing else is left of it. */
@@ -316,7 +321,7 @@ function restoreArgv(lane: Lane, kind: Destination): readonly string[] {
 /** Keeps an undisturbed restore as `reference`, and the stopped cluster as `outdated`. */
 async function makeReference(lane: Lane): Promise<Outcome> {
   const { cluster, folder } = lane.bed
-  await runToEnd(backupArgv(lane))
+  await runToEnd(backupArgv(lane, 'full'))
   const outcome = await runToEnd(restoreArgv(lane, 'fresh'))
   await runAs(['mv', targetOf(lane), join(folder, 'reference')])
   await cluster.psql('create table later as select 1; drop table kept')

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadConfig } from '../../src/config/config.ts'
+import { isLabel } from '../../src/format/label.ts'
 import { fileKey } from '../../src/format/repo-path.ts'
 import {
   loadArchiveInfo,
@@ -32,19 +33,16 @@ export async function provenBackups(
   await loadArchiveInfo(repo, stanza)
   const info = await loadBackupInfo(repo, stanza)
   const labels = info.backups.map(({ label }) => label)
+  const folders = new Map<string, ReadonlyMap<string, number>>()
   for (const label of labels.filter((one) => !known.includes(one))) {
     const manifest = await loadManifest(repo, stanza, label, info.cipherPass)
     const { compressType } = manifest.options
-    const sizes = new Map<string, number>()
-    for (const one of manifest.references) {
-      const owner = `backup/${stanza}/${one}`
-      for (const { name, sizeBytes } of await repo.storage.listAll(owner)) {
-        sizes.set(`${owner}/${name}`, sizeBytes)
-      }
-    }
     for (const file of manifest.files) {
       // Bundled backups store no empty files.
       if (manifest.bundle && file.sizeBytes === 0) continue
+      const owner = file.reference ?? label
+      const sizes = folders.get(owner) ?? (await storedSizes(repo, `backup/${stanza}/${owner}`))
+      folders.set(owner, sizes)
       const key = fileKey(stanza, file, label, compressType)
       const size = sizes.get(key)
       const end = file.bundleOffsetBytes + file.repoSizeBytes
@@ -55,6 +53,12 @@ export async function provenBackups(
   return labels
 }
 
+/** Sizes of all objects below a prefix, by key. */
+async function storedSizes(repo: Repo, prefix: string): Promise<ReadonlyMap<string, number>> {
+  const objects = await repo.storage.listAll(prefix)
+  return new Map(objects.map(({ name, sizeBytes }) => [`${prefix}/${name}`, sizeBytes]))
+}
+
 /** Where a backup set lies. */
 export function backupFolder(repo: Repo, stanza: string, label = ''): string {
   return join(repo.storage.location, 'backup', stanza, label)
@@ -63,5 +67,5 @@ export function backupFolder(repo: Repo, stanza: string, label = ''): string {
 /** Labels that have a folder, finished or not, ascending. */
 export async function labelsOnDisk(repo: Repo, stanza: string): Promise<readonly string[]> {
   const names = await readdir(backupFolder(repo, stanza))
-  return names.filter((name) => /^\d{8}-\d{6}F$/.test(name)).toSorted()
+  return names.filter(isLabel).toSorted()
 }

@@ -2,11 +2,12 @@
 import { assertWritable } from '../../format/archive-info.ts'
 import { AppError } from '../../base/error.ts'
 import type { Secret } from '../../base/secret.ts'
+import { toHumanText } from '../../base/text.ts'
 import { formatSize, SECOND_MS } from '../../base/units.ts'
 import { currentBackupHistory, entryOfManifest } from '../../format/backup-info.ts'
 import { type BackupKind, fullLabelOf, planLabel } from '../../format/label.ts'
-import type { Manifest } from '../../format/manifest.ts'
-import { backupHistoryPrefix, backupPrefix, manifestKey } from '../../format/repo-path.ts'
+import type { Manifest, ManifestOptions } from '../../format/manifest.ts'
+import { backupHistoryPrefix } from '../../format/repo-path.ts'
 import { formatLsn } from '../../format/wal.ts'
 import { generatePassphrase } from '../../pipe/cipher.ts'
 import { listCluster } from '../../postgres/data-dir.ts'
@@ -16,17 +17,27 @@ import { loadBackupInfo, loadManifest, openRepos, type Repo } from '../../repo/r
 import { assertNotStopped } from '../../repo/stop-file.ts'
 import { annotationsOf } from '../annotations.ts'
 import { type Context, stanzaOf } from '../command.ts'
+import { expireRepos } from '../expire/expire.ts'
+import type { ExpireRequest } from '../expire/request.ts'
 import { matchStanza } from '../preflight.ts'
 import { lockStanza } from '../stanza-lock.ts'
-import { clusterNowMs, databasesOf, openCluster, tablespacesOf } from './cluster.ts'
+import {
+  type BackupCluster,
+  clusterNowMs,
+  databasesOf,
+  openCluster,
+  tablespacesOf,
+} from './cluster.ts'
+import { CLOCK_TICK_MS } from './compare.ts'
 import { type Completion, complete, saveDraft } from './complete.ts'
 import { copyFiles } from './copy-files.ts'
 import { type Damage, reportDamage } from './damage.ts'
-import { type Habits, readHabits } from './habits.ts'
-import { layoutOf } from './layout.ts'
+import { readHabits } from './habits.ts'
+import { type Layout, layoutOf } from './layout.ts'
 import { backupOptions, kindAsked } from './options.ts'
 import { type BackupPlan, planBackup } from './plan.ts'
 import { choosePrior } from './prior.ts'
+import { cleanLeftover, findLeftover } from './resume.ts'
 import { ping, type Running, start, stop } from './running.ts'
 
 export async function backup(context: Context): Promise<number> {
@@ -46,7 +57,16 @@ export async function backup(context: Context): Promise<number> {
     symlink: config.flag('repo-symlink', repo.key) ? 'on' : 'off',
   }
   report(context, await takeBackup({ context, completion, lock }))
+  if (config.flag('expire-auto')) await expireRepos(context, [repo], AFTER_BACKUP)
   return 0
+}
+
+/** What expire does by itself: no more than the retention options say, and nothing that makes a damaged backup the oldest. */
+const AFTER_BACKUP: ExpireRequest = {
+  wanted: { kind: 'retention' },
+  mode: 'do',
+  walBefore: undefined,
+  pageErrors: 'refuse',
 }
 
 interface Work {
@@ -60,11 +80,10 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Taken> {
   const { repo, stanza, info } = completion
   await using cluster = await openCluster(context)
   matchStanza(currentBackupHistory(info), cluster.control, 'backup-mismatch')
-  const chosen = await chooseBasis(context, completion)
-  const basis = { ...chosen, habits: await readHabits(context, completion, chosen.prior) }
-  await removeUnfinished(context, completion)
+  const basis = await chooseBasis(context, completion, cluster)
   await using running = await start(context, cluster, repo)
   const { plan, copyFromMs } = await plannedBackup(context, { running, completion, basis })
+  if (basis.leftover !== undefined) await cleanLeftover(completion, basis.leftover, plan)
   await saveDraft(completion, plan.draft)
   const copied = await copyFiles({
     context,
@@ -73,6 +92,9 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Taken> {
     lock,
     copyFromMs,
     ping: async () => await ping(running),
+    save: async (draft) => {
+      await saveDraft(completion, draft)
+    },
   })
   const finished = await stop(context, { running, repo, stanza, manifest: copied })
   await complete(completion, finished)
@@ -93,19 +115,37 @@ function chooseRepo(context: Context): Repo {
   return repo
 }
 
+/** What the new backup is like, and what there is of it already. */
 interface Basis {
   readonly kind: BackupKind
   /** What a differential or incremental backup builds on. */
   readonly prior: Manifest | undefined
-  /** What goes for options that are not set. */
-  readonly habits: Habits
+  readonly layout: Layout
+  readonly options: ManifestOptions
+  /** What an interrupted run left and this one goes on with. */
+  readonly leftover: Manifest | undefined
+}
+
+async function chooseBasis(
+  context: Context,
+  completion: Completion,
+  { control }: BackupCluster,
+): Promise<Basis> {
+  const { kind, prior } = await chooseKind(context, completion)
+  const repoKey = completion.repo.key
+  const chosen = { repoKey, kind, prior, habits: await readHabits(context, completion, prior) }
+  const options = backupOptions(context, control, chosen)
+  const layout = layoutOf(context.config, chosen)
+  const historyId = completion.info.currentId
+  const resuming = { kind, prior, layout, options, historyId }
+  return { ...resuming, leftover: await findLeftover(context, completion, resuming) }
 }
 
 /** The kind of backup to take: full when there is nothing to build on. */
-async function chooseBasis(
+async function chooseKind(
   { config, log }: Context,
   { repo, stanza, info }: Completion,
-): Promise<Omit<Basis, 'habits'>> {
+): Promise<Pick<Basis, 'kind' | 'prior'>> {
   const kind = kindAsked(config)
   if (kind === 'full') return { kind, prior: undefined }
   const entry = choosePrior(info, kind)
@@ -115,15 +155,6 @@ async function chooseBasis(
   }
   log.info(`last backup label = ${entry.label}, version = ${entry.version}`)
   return { kind, prior: await loadManifest(repo, stanza, entry.label, info.cipherPass) }
-}
-
-/** A directory without backup.manifest is what an interrupted run left; nothing refers to it. */
-async function removeUnfinished(context: Context, { repo, stanza }: Completion): Promise<void> {
-  for (const label of await listBackupLabels(repo, stanza)) {
-    if ((await repo.storage.stat(manifestKey(stanza, label))) !== undefined) continue
-    context.log.warn(`unfinished backup '${label}' was left by an interrupted run, removing it`)
-    await repo.storage.removeAll(backupPrefix(stanza, label))
-  }
 }
 
 interface Planning {
@@ -146,7 +177,7 @@ async function plannedBackup(
   { running, completion, basis }: Planning,
 ): Promise<Planned> {
   const { config, log } = context
-  const { kind, prior } = basis
+  const { kind, prior, layout, options, leftover } = basis
   const { cluster, standby, wal } = running
   const { control } = cluster
   const { repo, stanza, info } = completion
@@ -159,24 +190,30 @@ async function plannedBackup(
     exclude: config.list('exclude'),
   })
   for (const warning of listing.warnings) log.warn(warning)
+  for (const { name, reason } of listing.skipped) {
+    log.detail(`exclude ${toHumanText(name)} from backup: ${reason}`)
+  }
   const databases = await databasesOf(cluster)
   const nowMs = await clusterNowMs(context, cluster)
-  const copyFromMs = context.clock.nowMs() + SECOND_MS - (nowMs % SECOND_MS)
+  const copyFromMs = context.clock.nowMs() + SECOND_MS - (nowMs % SECOND_MS) + CLOCK_TICK_MS
   const plan = planBackup({
     stanza,
     kind,
     prior,
-    label: await newLabel(context, completion, { ...basis, startS: running.startS }),
+    leftover,
+    label:
+      leftover?.label ??
+      (await newLabel(context, completion, { ...basis, startS: running.startS })),
     history: currentBackupHistory(info),
     control,
     dataDir: cluster.dataDir,
     standbyDir: standby?.dataDir,
     listing,
     databases,
-    options: { ...backupOptions(context, control, basis), backupStandby: standby !== undefined },
-    layout: layoutOf(config, { ...basis, repoKey: repo.key }),
+    options: { ...options, backupStandby: standby !== undefined },
+    layout,
     annotations: annotationsOf(config),
-    cipherPass: prior === undefined ? newCipherPass(repo) : prior.cipherPass,
+    cipherPass: cipherPassOf(repo, prior ?? leftover),
     startS: running.startS,
     copyStartS: Math.floor(nowMs / SECOND_MS) + 1,
     archiveStart: wal?.startSegment,
@@ -186,15 +223,16 @@ async function plannedBackup(
   return { plan, copyFromMs }
 }
 
-/** The key of a new backup set. */
-function newCipherPass(repo: Repo): Secret | undefined {
+/** The key of the backup set that `begun` belongs to, or of a new one. */
+function cipherPassOf(repo: Repo, begun: Manifest | undefined): Secret | undefined {
+  if (begun !== undefined) return begun.cipherPass
   return repo.cipherPass === undefined ? undefined : generatePassphrase()
 }
 
 async function newLabel(
   context: Context,
   { repo, stanza }: Completion,
-  { kind, prior, startS }: Omit<Basis, 'habits'> & { readonly startS: number },
+  { kind, prior, startS }: Pick<Basis, 'kind' | 'prior'> & { readonly startS: number },
 ): Promise<string> {
   const fullLabel = prior === undefined ? undefined : fullLabelOf(prior.label)
   const existing = [
@@ -228,9 +266,6 @@ function report({ config, log, print }: Context, { manifest, damage }: Taken): v
   log.info(
     `${manifest.kind} backup size = ${formatSize(entry.sizeDeltaBytes)}, file total = ${manifest.files.length}`,
   )
-  if (config.has('repo-retention-full', config.indexes('repo')[0])) {
-    log.info('expire is not yet supported: older backups and WAL are kept')
-  }
   if (config.text('output') !== 'json') return
   print(
     `${JSON.stringify({

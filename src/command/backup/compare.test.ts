@@ -34,11 +34,17 @@ const before: ManifestFile = {
   repoChecksum: 'bb',
 }
 
+const TIMES = {
+  bundle: false,
+  startS: 4900,
+  copyStartS: 5000,
+  options: { backupStandby: false },
+}
+
 const treat = (
   file: Partial<ManifestFile>,
-  rest: { readonly delta?: true; readonly priorBundle?: true; readonly before?: ManifestFile } = {},
-): string =>
-  treatmentOf({ ...listed, ...file }, { before, priorBundle: false, delta: false, ...rest })
+  change: Partial<Parameters<typeof treatmentOf>[1]> = {},
+): string => treatmentOf({ ...listed, ...file }, { before, prior: TIMES, delta: false, ...change })
 
 test('equal size and time: the file is what the prior backup has', () => {
   assert.equal(treat({}), 'refer')
@@ -47,11 +53,20 @@ test('equal size and time: the file is what the prior backup has', () => {
 test('another size, or a new name: the file is copied, with delta too', () => {
   assert.equal(treat({ sizeBytes: 24576 }), 'copy')
   assert.equal(treat({ sizeBytes: 24576 }, { delta: true }), 'copy')
-  assert.equal(treatmentOf(listed, { before: undefined, priorBundle: false, delta: true }), 'copy')
+  assert.equal(treat({}, { before: undefined, delta: true }), 'copy')
+  assert.equal(treat({}, { prior: undefined }), 'copy')
 })
 
 test('equal size and another time: the content decides', () => {
   assert.equal(treat({ timestampS: 1001 }), 'compare')
+})
+
+test('an equal time is no proof when the file was copied in that second, or from a standby after the start', () => {
+  const at = (timestampS: number, prior: typeof TIMES): string =>
+    treat({ timestampS }, { before: { ...before, timestampS }, prior })
+  const standby = { ...TIMES, options: { backupStandby: true } }
+  assert.deepEqual([at(4999, TIMES), at(5000, TIMES)], ['refer', 'compare'])
+  assert.deepEqual([at(4898, standby), at(4900, standby)], ['refer', 'compare'])
 })
 
 test('with delta the time is not looked at, and the content decides before anything is copied', () => {
@@ -64,7 +79,7 @@ test('an empty file is referred to where the prior backup stored it, whatever it
   const file = { sizeBytes: 0, timestampS: 2000 }
   assert.equal(treat(file, { before: empty }), 'refer')
   assert.equal(treat(file, { before: empty, delta: true }), 'refer')
-  assert.equal(treat(file, { before: empty, priorBundle: true }), 'copy')
+  assert.equal(treat(file, { before: empty, prior: { ...TIMES, bundle: true } }), 'copy')
 })
 
 test('an unchanged file has its new owner, mode and time, and the old content in the backup that stored it', () => {

@@ -6,7 +6,7 @@
  */
 import { assertThat } from '../../base/error.ts'
 import { toHumanText } from '../../base/text.ts'
-import type { Manifest, ManifestFile } from '../../format/manifest.ts'
+import type { Manifest, ManifestFile, ManifestOptions } from '../../format/manifest.ts'
 
 /** How a file of the cluster is dealt with: `refer` when it is what the prior backup has. */
 export type Treatment = 'refer' | 'copy' | Doubt
@@ -14,24 +14,37 @@ export type Treatment = 'refer' | 'copy' | Doubt
 /** The file may be what the prior backup has: find out while copying it, or before. */
 export type Doubt = 'compare' | 'hash-first'
 
+/** Modification times come from a clock of the kernel that ticks, at the slowest this often, and is behind by up to that. */
+export const CLOCK_TICK_MS = 10
+
+export type Times = Pick<Manifest, 'copyStartS' | 'startS'> & {
+  readonly options: Pick<ManifestOptions, 'backupStandby'>
+}
+
+/**
+ * A file that is older than this, and still has its time, has not changed since that backup copied it. What pgBackRest copied
+ * from a standby may be without what the primary wrote from the start on, for which that backup's WAL makes up.
+ */
+export function trustedBeforeS({ copyStartS, startS, options }: Times): number {
+  return options.backupStandby ? startS - 1 : copyStartS
+}
+
 interface Comparing {
   /** What the prior backup has under the file's name. */
   readonly before: ManifestFile | undefined
-  /** Whether the prior backup is a bundled one. */
-  readonly priorBundle: boolean
+  readonly prior: (Times & Pick<Manifest, 'bundle'>) | undefined
   readonly delta: boolean
 }
 
 /** Needs nothing but the listing's part of `file`. */
-export function treatmentOf(
-  file: ManifestFile,
-  { before, priorBundle, delta }: Comparing,
-): Treatment {
-  if (before === undefined || before.sizeBytes !== file.sizeBytes) return 'copy'
+export function treatmentOf(file: ManifestFile, { before, prior, delta }: Comparing): Treatment {
+  if (before === undefined || prior === undefined) return 'copy'
+  if (before.sizeBytes !== file.sizeBytes) return 'copy'
   // A bundled backup does not store empty files: there is nothing to refer to.
-  if (file.sizeBytes === 0) return priorBundle ? 'copy' : 'refer'
+  if (file.sizeBytes === 0) return prior.bundle ? 'copy' : 'refer'
   if (delta) return 'hash-first'
-  return file.timestampS === before.timestampS ? 'refer' : 'compare'
+  const trusted = file.timestampS === before.timestampS && file.timestampS < trustedBeforeS(prior)
+  return trusted ? 'refer' : 'compare'
 }
 
 /** The entry of a file whose content the prior backup has, in whichever backup it lies. */

@@ -12,6 +12,7 @@ import { manifestPieces } from '../../format/manifest-write.ts'
 import {
   backupPrefix,
   copyKeyOf,
+  fileKey,
   latestKey,
   manifestHistoryKey,
   manifestKey,
@@ -53,6 +54,7 @@ export async function complete(completion: Completion, manifest: Manifest): Prom
   assertComplete(manifest)
   const { label } = manifest
   const key = manifestKey(stanza, label)
+  if (manifest.options.hardlink) await linkReferred(completion, manifest)
   await repo.storage.sync(backupPrefix(stanza, label))
   await writeObject(repo.storage, copyKeyOf(key), textOf(manifest), info.cipherPass)
   await writeObject(repo.storage, key, textOf(manifest), info.cipherPass)
@@ -65,4 +67,14 @@ export async function complete(completion: Completion, manifest: Manifest): Prom
   )
   await saveBackupInfo(repo, stanza, { ...info, backups })
   await saveArchiveInfo(repo, stanza, await loadArchiveInfo(repo, stanza))
+}
+
+/** Gives every file that another backup holds a name in this one, so that the folder of this one is complete by itself. */
+async function linkReferred({ repo, stanza }: Completion, manifest: Manifest): Promise<void> {
+  const { label, options, files } = manifest
+  for (const file of files) {
+    if (file.reference === undefined || file.bundleId !== undefined) continue
+    const own = fileKey(stanza, { ...file, reference: undefined }, label, options.compressType)
+    await repo.storage.linkFrom(own, fileKey(stanza, file, label, options.compressType))
+  }
 }

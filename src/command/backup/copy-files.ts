@@ -8,8 +8,15 @@ import type { Repo } from '../../repo/repo.ts'
 import { workerUrl } from '../../worker/worker.ts'
 import type { Context } from '../command.ts'
 import { referredFile } from './compare.ts'
-import { type CopyJob, type CopyResult, type CopyTask, parseCopyResults } from './copy-job.ts'
-import { type BackupPlan, copiedFile } from './plan.ts'
+import {
+  type CopyJob,
+  type CopyResult,
+  type CopyTask,
+  type Gone,
+  parseCopyResults,
+} from './copy-job.ts'
+import { type BackupPlan, copiedFile, type PlannedFile } from './plan.ts'
+import { keptFile } from './resume.ts'
 import { copySetup } from './running.ts'
 
 /** How often the server is asked for a sign of life: a lost session means a lost backup. */
@@ -23,6 +30,8 @@ export interface Copying {
   /** Nothing is read before, by our clock. */
   readonly copyFromMs: number
   readonly ping: () => Promise<void>
+  /** Stores the manifest of what is copied so far, for a run that goes on when this one is interrupted. */
+  readonly save: (draft: Manifest) => Promise<void>
 }
 
 /** The manifest with every file that was there to copy. */
@@ -37,7 +46,12 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
   })
   // The threads have started in the meantime.
   await context.clock.sleep(Math.max(0, copying.copyFromMs - context.clock.nowMs()), context.signal)
+  const saveAfterBytes = Math.max(
+    plan.totalBytes / 100,
+    context.config.bytes('manifest-save-threshold'),
+  )
   let doneBytes = 0
+  let savedBytes = 0
   let pingMs = context.clock.nowMs()
   for await (const { job: task, result } of pool.run(plan.tasks, context.signal)) {
     for (const [index, job] of task.jobs.entries()) {
@@ -51,6 +65,10 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
     if (context.clock.nowMs() - pingMs > PING_INTERVAL_MS) {
       await copying.ping()
       pingMs = context.clock.nowMs()
+    }
+    if (doneBytes - savedBytes >= saveAfterBytes) {
+      await copying.save({ ...plan.draft, files: [...files.values()] })
+      savedBytes = doneBytes
     }
   }
   context.progress(undefined)
@@ -80,21 +98,47 @@ function settle(
     log.detail(`skip file removed by database ${shown}`)
     return undefined
   }
-  const file =
-    result.outcome === 'same'
-      ? referredFile(planned.file, planned.before, plan.draft.prior)
-      : copiedFile(planned.file, result)
-  const did = result.outcome === 'same' ? 'match file from prior backup' : 'backup file'
+  const { file, did } = settled(plan, planned, result)
   const where = result.outcome === 'copied' ? bundleText(file) : ''
   log.detail(
     `${did} ${shown} (${where}${formatSize(file.sizeBytes)}) checksum ${file.checksum ?? '-'}`,
   )
+  if (result.outcome === 'copied' && result.instead === 'of-damaged')
+    log.warn(damagedText(shown, planned))
   if (file.checksumPage === false) log.warn(badPagesText(shown, file))
   return file
 }
 
 function bundleText({ bundleId, bundleOffsetBytes }: ManifestFile): string {
   return bundleId === undefined ? '' : `bundle ${bundleId}/${bundleOffsetBytes}, `
+}
+
+interface Deed {
+  readonly file: ManifestFile
+  /** For the log. */
+  readonly did: string
+}
+
+function settled(
+  { draft }: BackupPlan,
+  { file, before, stored }: PlannedFile,
+  result: Exclude<CopyResult, Gone>,
+): Deed {
+  switch (result.outcome) {
+    case 'same':
+      return { file: referredFile(file, before, draft.prior), did: 'match file from prior backup' }
+    case 'kept':
+      return { file: keptFile(file, stored), did: 'checksum resumed file' }
+    case 'copied':
+      return { file: copiedFile(file, result), did: 'backup file' }
+  }
+}
+
+function damagedText(path: string, { stored }: PlannedFile): string {
+  return (
+    `resumed backup file ${path} did not have expected checksum ${stored?.checksum}. The file was recopied and backup ` +
+    'will continue but this may be an issue unless the resumed backup path in the repository is known to be corrupted.'
+  )
 }
 
 function badPagesText(path: string, file: ManifestFile): string {

@@ -3,11 +3,9 @@
  *
  * Runs in worker threads; everything it is told and everything it answers is plain data.
  */
-import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { AppError, assertThat, errnoOf } from '../../base/error.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
-import { MIB } from '../../base/units.ts'
 import type { MapBlock } from '../../format/block-map.ts'
 import type { Container } from '../../pipe/compress.ts'
 import { type ByteSource, single, through, unlessEmpty } from '../../pipe/pipe.ts'
@@ -17,7 +15,7 @@ import { loadBlockMap } from '../../repo/stored-blocks.ts'
 import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
-import type { Doubt } from './compare.ts'
+import { known, type PriorContent, type StoredCopy } from './known-content.ts'
 import {
   type BlockJob,
   type Place,
@@ -33,6 +31,8 @@ export interface CopySetup extends StoreSetup {
   readonly dataDir: string
   readonly pageSizeBytes: number
   readonly headerCheck: 'on' | 'off'
+  /** How much is read at once. */
+  readonly bufferBytes: number
 }
 
 /** Files that are stored one after the other as one object, or each by itself. */
@@ -62,15 +62,12 @@ export interface CopyJob {
   readonly kind: 'file' | 'control'
   /** The prior backup's content of the same size, when the file may still be that; `kind` is then `file`. */
   readonly prior: PriorContent | undefined
+  /** Set when the file was stored by an interrupted run, and may still be that; `kind` is then `file`. */
+  readonly stored: StoredCopy | undefined
   /** Relation-wide number of the file's first page; undefined when its pages are not checked. */
   readonly firstBlock: number | undefined
   /** Undefined: it is stored as a whole. */
   readonly block: BlockJob | undefined
-}
-
-export interface PriorContent {
-  readonly checksum: string
-  readonly find: Doubt
 }
 
 export interface Copied extends Stored {
@@ -78,6 +75,8 @@ export interface Copied extends Stored {
   readonly pages: { readonly bad: readonly number[]; readonly misaligned: boolean } | undefined
   /** Undefined: an object of its own or, for an empty file, nothing. */
   readonly bundle: Place | undefined
+  /** Set when an interrupted run had stored the file, but what lies there is not what it stored. */
+  readonly instead?: 'of-damaged'
 }
 
 /** The file vanished between the walk and now: PostgreSQL dropped it, replay will drop it too. */
@@ -90,9 +89,15 @@ export interface Same {
   readonly outcome: 'same'
 }
 
-export type CopyResult = Copied | Gone | Same
+/** The file is what an interrupted run has stored. */
+export interface Kept {
+  readonly outcome: 'kept'
+}
+
+export type CopyResult = Copied | Gone | Same | Kept
 
 const SAME: Same = { outcome: 'same' }
+const KEPT: Kept = { outcome: 'kept' }
 
 const EMPTY: Copied = {
   outcome: 'copied',
@@ -105,7 +110,6 @@ const EMPTY: Copied = {
   pages: undefined,
 }
 
-const READ_BYTES = MIB
 const ALONE: Place = { bundleId: 0, offsetBytes: 0 }
 
 /** Does one task; results in the order of its jobs. */
@@ -187,12 +191,16 @@ async function* copyFile(
   const file = openClusterFile(job)
   if (file === undefined) return { outcome: 'gone' }
   try {
-    const read = (): ByteSource => readFile(file, job)
-    if (isWorthHashing(job) && (await isPrior(job, read()))) return SAME
+    const read = (): ByteSource => readFile({ file, job, bufferBytes: setup.bufferBytes })
+    const found = await known(copying.storage, job, read)
+    if (found === 'prior') return SAME
+    if (found === 'stored') return KEPT
     const { firstBlock } = job
     const check = (): PageCheck | undefined =>
       firstBlock === undefined ? undefined : checkOf(setup, file, firstBlock)
-    return yield* store(copying, { job, place, read, check })
+    const result = yield* store(copying, { job, place, read, check })
+    const replaces = found === 'damaged' && result.outcome === 'copied'
+    return replaces ? { ...result, instead: 'of-damaged' } : result
   } finally {
     closeSync(file)
   }
@@ -250,21 +258,6 @@ function isPriorContent({ sizeBytes, prior }: CopyJob, result: Copied): boolean 
   return result.sizeBytes === sizeBytes && result.checksum === prior?.checksum
 }
 
-/** Reading a small file once more costs nothing; a large one, whose time has changed, has most likely changed too. */
-function isWorthHashing({ prior, sizeBytes }: CopyJob): boolean {
-  return prior?.find === 'hash-first' || (prior !== undefined && sizeBytes <= READ_BYTES)
-}
-
-async function isPrior({ prior, sizeBytes }: CopyJob, source: ByteSource): Promise<boolean> {
-  const hash = createHash('sha1')
-  let readBytes = 0
-  for await (const chunk of source) {
-    hash.update(chunk)
-    readBytes += chunk.length
-  }
-  return readBytes === sizeBytes && hash.digest('hex') === prior?.checksum
-}
-
 /** Worker entry: see worker/thread.ts. */
 export async function openJobs(
   setup: unknown,
@@ -295,12 +288,18 @@ function openClusterFile(job: CopyJob): number | undefined {
   }
 }
 
+interface Opened {
+  readonly file: number
+  readonly job: CopyJob
+  readonly bufferBytes: number
+}
+
 /** Two buffers in turn, as `ahead` needs them. */
-async function* readFile(file: number, job: CopyJob): ByteSource {
+async function* readFile({ file, job, bufferBytes }: Opened): ByteSource {
   const limit = job.extent === 'exact' ? job.sizeBytes : Number.MAX_SAFE_INTEGER
-  const bufferBytes = Math.max(1, Math.min(READ_BYTES, limit))
-  let buffer = Buffer.allocUnsafeSlow(bufferBytes)
-  let other = limit > bufferBytes ? Buffer.allocUnsafeSlow(bufferBytes) : buffer
+  const sizeBytes = Math.max(1, Math.min(bufferBytes, limit))
+  let buffer = Buffer.allocUnsafeSlow(sizeBytes)
+  let other = limit > sizeBytes ? Buffer.allocUnsafeSlow(sizeBytes) : buffer
   let done = 0
   while (done < limit) {
     const wanted = Math.min(buffer.length, limit - done)
@@ -374,6 +373,7 @@ function isCopyResult(value: unknown): value is CopyResult {
   return (
     value['outcome'] === 'gone' ||
     value['outcome'] === 'same' ||
+    value['outcome'] === 'kept' ||
     (value['outcome'] === 'copied' && typeof value['checksum'] === 'string')
   )
 }

@@ -4,7 +4,7 @@ import { parseSize } from '../../base/units.ts'
 import type { Config } from '../../config/config.ts'
 import { type OptionName, optionRow } from '../../config/option-table.ts'
 import type { BackupKind } from '../../format/label.ts'
-import { BLOCK_UNIT_BYTES } from '../../format/manifest.ts'
+import { BLOCK_UNIT_BYTES, type Manifest } from '../../format/manifest.ts'
 import { BLOCK_RULES, type BlockRules, DAY_S, type Steps } from './block-size.ts'
 import type { BundleRules } from './bundles.ts'
 import type { Habits } from './habits.ts'
@@ -19,6 +19,15 @@ export interface Layout {
 export interface BlockLayout extends BlockRules {
   /** Content at which a super block is closed. */
   readonly superBlockBytes: number
+}
+
+/** What the manifest says of the layout. How bundles are stored must be the same in a whole set. */
+export function formOf(
+  { bundles, blocks }: Layout,
+  prior: Pick<Manifest, 'bundleRaw'> | undefined,
+): Pick<Manifest, 'blockIncr' | 'bundle' | 'bundleRaw'> {
+  const blockIncr = blocks !== undefined
+  return { bundle: bundles !== undefined, bundleRaw: prior?.bundleRaw ?? blockIncr, blockIncr }
 }
 
 /** Block checksums that the format can hold; fewer bytes than these find too little. */

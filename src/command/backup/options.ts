@@ -16,6 +16,7 @@ export function kindAsked(config: Config): BackupKind {
 }
 
 interface Basis {
+  readonly repoKey: number
   readonly kind: BackupKind
   readonly prior: Manifest | undefined
   readonly habits: Habits
@@ -28,7 +29,7 @@ interface Basis {
 export function backupOptions(
   { config, log }: Context,
   control: ControlFile,
-  { kind, prior, habits }: Basis,
+  { repoKey, kind, prior, habits }: Basis,
 ): ManifestOptions {
   const asked = {
     archiveCheck: config.flag('archive-check'),
@@ -40,7 +41,7 @@ export function backupOptions(
     compressLevel: habits.compressLevel,
     compressLevelNetwork: config.integer('compress-level-network'),
     delta: config.flag('delta'),
-    hardlink: false,
+    hardlink: config.flag('repo-hardlink', repoKey),
     online: config.flag('online'),
     processMax: habits.processMax,
   }

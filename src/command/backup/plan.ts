@@ -21,7 +21,9 @@ import { referredFile, type Treatment, treatmentOf, whyDelta } from './compare.t
 import { newBlockSizes, staysAsBefore } from './block-size.ts'
 import { arrange } from './bundles.ts'
 import type { Copied, CopyJob, CopyTask } from './copy-job.ts'
-import type { Layout } from './layout.ts'
+import type { StoredCopy } from './known-content.ts'
+import { formOf, type Layout } from './layout.ts'
+import { keptFile, storedBefore } from './resume.ts'
 import type { BlockJob } from './store-file.ts'
 
 export interface BackupFacts {
@@ -30,6 +32,8 @@ export interface BackupFacts {
   readonly label: string
   /** The backup to build on; undefined for a full one. */
   readonly prior: Manifest | undefined
+  /** The interrupted backup to go on with. */
+  readonly leftover: Manifest | undefined
   readonly history: BackupHistory
   readonly control: ControlFile
   readonly dataDir: string
@@ -57,6 +61,8 @@ export interface PlannedFile {
   /** What the prior backup has under this name, of whatever size. */
   readonly before: ManifestFile | undefined
   readonly treatment: Exclude<Treatment, 'refer'>
+  /** What the interrupted backup has stored of it, if that may be good. */
+  readonly stored: ManifestFile | undefined
 }
 
 export interface BackupPlan {
@@ -82,26 +88,26 @@ const byName = (left: Named, right: Named): number => compareBytes(left.name, ri
 const CONTROL_NAME = 'pg_data/global/pg_control'
 /** What is stored of pg_control: 512 bytes that count, padded to the size PostgreSQL gives the file. */
 const CONTROL_STORED_BYTES = 8192
-/** Modification times come from a clock that runs a few milliseconds behind: its second may be the one before. */
-const CLOCK_TICK_S = 1
 
 export function planBackup(facts: BackupFacts): BackupPlan {
-  const { prior } = facts
+  const { prior, leftover } = facts
   const listed = draftManifest(facts)
   const priorFiles = new Map(prior?.files.map((file) => [file.name, file]))
   const doubt = facts.options.delta ? undefined : whyDelta(listed, prior, priorFiles)
   const delta = facts.options.delta || doubt !== undefined
+  const leftFiles = new Map(leftover?.files.map((file) => [file.name, file]))
   const diskPaths = new Map(facts.listing.files.map(({ name, diskPath }) => [name, diskPath]))
   const work: PlannedFile[] = []
   const files = listed.files.map((file) => {
     if (file.sizeBytes === 0 && facts.layout.bundles !== undefined) return emptyFile(facts, file)
     const before = priorFiles.get(file.name)
-    const treatment = treatmentOf(file, { before, priorBundle: prior?.bundle === true, delta })
+    const treatment = treatmentOf(file, { before, prior, delta })
     if (treatment === 'refer') return referredFile(file, before, prior?.label)
     const diskPath = sourcePath(facts, file, diskPaths.get(file.name) ?? '')
     const draft = { ...file, block: blockOf(facts, file, before) }
-    work.push({ file: draft, diskPath, before, treatment })
-    return draft
+    const stored = storedBefore(file, leftFiles.get(file.name), { leftover, delta })
+    work.push({ file: draft, diskPath, before, treatment, stored })
+    return stored === undefined ? draft : keptFile(file, stored)
   })
   const draft = { ...listed, files, options: { ...facts.options, delta } }
   return {
@@ -125,7 +131,8 @@ function sourcePath(
   { name, timestampS }: ManifestFile,
   primaryPath: string,
 ): string {
-  const unchanged = timestampS < startS - CLOCK_TICK_S
+  // The clock of modification times may still be in the second before.
+  const unchanged = timestampS < startS - 1
   if (standbyDir === undefined || onlyFromPrimary(name) || !unchanged) return primaryPath
   return `${toByteString(standbyDir)}/${name.replace(/^pg_data\//, '')}`
 }
@@ -152,12 +159,14 @@ function* tasksOf(
   work: readonly PlannedFile[],
 ): Generator<CopyTask, void, undefined> {
   const { alone, bundles } = arrange(work, facts.layout.bundles)
+  const usedIds = facts.leftover?.files.map(({ bundleId }) => bundleId ?? 0) ?? []
+  const firstId = usedIds.reduce((most, id) => Math.max(most, id), 0) + 1
   function* jobs(files: readonly PlannedFile[]): Generator<CopyJob, void, undefined> {
     for (const planned of files) yield jobOf(facts, draft, planned)
   }
   for (const batch of batchesOf(jobs(alone))) yield { bundle: undefined, jobs: batch }
   for (const [index, files] of bundles.entries()) {
-    const id = index + 1
+    const id = firstId + index
     const key = bundleKey(backupPrefix(facts.stanza, draft.label), id)
     const container = draft.bundleRaw ? 'raw' : 'normal'
     yield { bundle: { id, key, container }, jobs: [...jobs(files)] }
@@ -174,9 +183,7 @@ function draftManifest(facts: BackupFacts): Manifest {
     lsnStop: undefined,
     prior: facts.prior?.label,
     references: [...(facts.prior?.references ?? []), facts.label],
-    bundle: facts.layout.bundles !== undefined,
-    bundleRaw: facts.prior?.bundleRaw ?? facts.layout.blocks !== undefined,
-    blockIncr: facts.layout.blocks !== undefined,
+    ...formOf(facts.layout, facts.prior),
     startS: facts.startS,
     copyStartS: facts.copyStartS,
     stopS: 0,
@@ -223,7 +230,7 @@ function draftFile(file: ClusterListing['files'][number]): ManifestFile {
 function jobOf(
   facts: BackupFacts,
   draft: Manifest,
-  { file, diskPath, before, treatment }: PlannedFile,
+  { file, diskPath, before, treatment, stored }: PlannedFile,
 ): CopyJob {
   const checked = facts.options.checksumPage && pageCheckable(file.name)
   const blocksPerSegment = GIB / facts.control.blockSizeBytes
@@ -243,6 +250,7 @@ function jobOf(
       treatment === 'copy' || before?.checksum === undefined
         ? undefined
         : { checksum: before.checksum, find: treatment },
+    stored: stored && storedCopy(facts, draft, stored),
     firstBlock: checked ? segmentNumberOf(file.name) * blocksPerSegment : undefined,
     block,
   }
@@ -262,6 +270,21 @@ function blockJob(
     checksumSizeBytes: block.checksumSizeBytes,
     superBlockBytes: layout.blocks.superBlockBytes,
     prior: stored?.kind === 'blocks' ? stored : undefined,
+  }
+}
+
+function storedCopy(
+  { stanza }: BackupFacts,
+  { label, options }: Manifest,
+  stored: ManifestFile,
+): StoredCopy {
+  const { repoSizeBytes: sizeBytes, bundleOffsetBytes: offsetBytes } = stored
+  return {
+    key: fileKey(stanza, stored, label, options.compressType),
+    range: stored.bundleId === undefined ? undefined : { offsetBytes, sizeBytes },
+    sizeBytes,
+    checksum: stored.repoChecksum ?? stored.checksum ?? '',
+    content: options.delta ? stored.checksum : undefined,
   }
 }
 

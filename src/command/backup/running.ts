@@ -316,5 +316,6 @@ export function copySetup(
     compressLevel: manifest.options.compressLevel ?? 0,
     pageSizeBytes,
     headerCheck: context.config.flag('page-header-check') ? 'on' : 'off',
+    bufferBytes: context.config.bytes('buffer-size'),
   }
 }

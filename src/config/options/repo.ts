@@ -137,7 +137,6 @@ export const REPO_OPTIONS = {
     default: 'n',
     depends: { option: 'repo-bundle', values: ['n'], otherwise: 'n' },
     deprecated: ['hardlink'],
-    support: 'not-yet',
   },
   'repo-local': {
     kind: 'boolean',
