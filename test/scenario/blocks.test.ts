@@ -35,6 +35,8 @@ before(async () => {
     'log-level-file=off',
     'repo1-retention-full=9',
     'start-fast=y',
+    // A gigabyte of WAL comes before the first backup.
+    'archive-timeout=600',
     '[demo]',
     `pg1-path=${cluster.dataDir}`,
     `pg1-port=${cluster.port}`,

@@ -50,6 +50,10 @@ test('a level without a type is for the type that pgBackRest would take', () => 
   assert.deepEqual([compressType, compressLevel], ['gz', 9])
 })
 
+test('with hard links there are no bundles', () => {
+  assert.equal(first('--repo1-hardlink').bundle, false)
+})
+
 test('nobody is asked when every option is set', () => {
   const all = ['--compress-type=zst', '--repo1-bundle', '--repo1-block', '--process-max=2']
 
