@@ -102,7 +102,8 @@ async function maskRun(dataDir: string): Promise<void> {
   const path = `${dataDir}/postgresql.auto.conf`
   const text = await readFile(path, 'latin1')
   const masked = text
-    .replaceAll(/^restore_command = '.* archive-get %f "%p"'$/gm, 'restore_command')
+    // Ours goes on after that, to stop a recovery that pgBackRest would let end.
+    .replaceAll(/^restore_command = '.* archive-get %f "%p"[^']*'$/gm, 'restore_command')
     .replaceAll(/^(#.* on )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/gm, '$1then')
   await writeFile(path, masked, 'latin1')
   for (const name of ['postgresql.auto.conf', 'recovery.signal', 'standby.signal']) {

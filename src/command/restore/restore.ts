@@ -162,7 +162,7 @@ function settingsOf(
     exclusive: request.exclusive,
     action: request.action,
     timeline: request.timeline,
-    restoreCommand: restoreCommand(config),
+    restoreCommand: restoreCommand(config, request.type),
     recoveryOptions: config.map('recovery-option'),
     archiveMode: config.text('archive-mode') === 'off' ? 'off' : 'preserve',
   })
