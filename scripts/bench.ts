@@ -105,6 +105,7 @@ async function configure(work: string, cluster: Cluster, name: string): Promise<
 repo1-path=${work}/repo-${name}
 compress-type=zst
 compress-level=3
+repo1-bundle=n
 process-max=2
 start-fast=y
 repo1-retention-full=99
