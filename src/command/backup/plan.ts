@@ -113,7 +113,7 @@ export function planBackup(facts: BackupFacts): BackupPlan {
   return {
     draft,
     work: new Map(work.map((planned) => [planned.file.name, planned])),
-    tasks: tasksOf(facts, draft, work),
+    tasks: tasksOf(jobFacts(facts), draft, work),
     totalBytes: work.reduce((sum, { file }) => sum + file.sizeBytes, 0),
     pageSizeBytes: facts.control.blockSizeBytes,
     dataDir: facts.dataDir,
@@ -153,20 +153,38 @@ function blockOf(
   return sizes && { ...sizes, mapSizeBytes: 0 }
 }
 
+/** What jobs are made from. Not the lists of files: they would stay in memory until the last job is made. */
+interface JobFacts extends Pick<BackupFacts, 'stanza' | 'control' | 'options' | 'layout'> {
+  /** Without its files. */
+  readonly prior: Manifest | undefined
+  /** The first id that no bundle has yet. */
+  readonly firstBundleId: number
+}
+
+function jobFacts({ stanza, control, options, layout, prior, leftover }: BackupFacts): JobFacts {
+  const usedIds = leftover?.files.map(({ bundleId }) => bundleId ?? 0) ?? []
+  return {
+    stanza,
+    control,
+    options,
+    layout,
+    prior: prior && { ...prior, files: [] },
+    firstBundleId: usedIds.reduce((most, id) => Math.max(most, id), 0) + 1,
+  }
+}
+
 function* tasksOf(
-  facts: BackupFacts,
+  facts: JobFacts,
   draft: Manifest,
   work: readonly PlannedFile[],
 ): Generator<CopyTask, void, undefined> {
   const { alone, bundles } = arrange(work, facts.layout.bundles)
-  const usedIds = facts.leftover?.files.map(({ bundleId }) => bundleId ?? 0) ?? []
-  const firstId = usedIds.reduce((most, id) => Math.max(most, id), 0) + 1
   function* jobs(files: readonly PlannedFile[]): Generator<CopyJob, void, undefined> {
     for (const planned of files) yield jobOf(facts, draft, planned)
   }
   for (const batch of batchesOf(jobs(alone))) yield { bundle: undefined, jobs: batch }
   for (const [index, files] of bundles.entries()) {
-    const id = firstId + index
+    const id = facts.firstBundleId + index
     const key = bundleKey(backupPrefix(facts.stanza, draft.label), id)
     const container = draft.bundleRaw ? 'raw' : 'normal'
     yield { bundle: { id, key, container }, jobs: [...jobs(files)] }
@@ -228,7 +246,7 @@ function draftFile(file: ClusterListing['files'][number]): ManifestFile {
 }
 
 function jobOf(
-  facts: BackupFacts,
+  facts: JobFacts,
   draft: Manifest,
   { file, diskPath, before, treatment, stored }: PlannedFile,
 ): CopyJob {
@@ -257,7 +275,7 @@ function jobOf(
 }
 
 function blockJob(
-  { stanza, prior, layout }: BackupFacts,
+  { stanza, prior, layout }: JobFacts,
   file: ManifestFile,
   before: ManifestFile | undefined,
 ): BlockJob | undefined {
@@ -274,7 +292,7 @@ function blockJob(
 }
 
 function storedCopy(
-  { stanza }: BackupFacts,
+  { stanza }: JobFacts,
   { label, options }: Manifest,
   stored: ManifestFile,
 ): StoredCopy {
