@@ -159,11 +159,8 @@ function storedSegments(id: string): ReadonlySet<string> {
 async function assertFinished(): Promise<void> {
   await assertListedRestores()
   assert.deepEqual(await provenBackups(repo, STAND_IN_STANZA), KEPT)
-  assert.deepEqual(await labelsOnDisk(repo, STAND_IN_STANZA), KEPT)
-  assert.deepEqual(
-    readdirSync(at('repo/backup/demo')).filter((name) => /^2\d{7}/.test(name)),
-    [...KEPT, `${F3}_20260302-000000I`],
-  )
+  const folders = await labelsOnDisk(repo, STAND_IN_STANZA)
+  assert.deepEqual(folders, [...KEPT, `${F3}_20260302-000000I`])
   const archive = readdirSync(at('repo/archive/demo'), { recursive: true, encoding: 'utf8' })
   assert.deepEqual(
     archive.filter((name) => /-1$|\.history$|x\.pgbackrest\.tmp$/.test(name)).toSorted(),
@@ -214,7 +211,8 @@ test(`killed at ${KILLS} moments: what is listed restores, and the next run fini
     moments.learn(outcome)
     outcomes.push(outcome)
     await assertListedRestores()
-    const found = await labelsOnDisk(repo, STAND_IN_STANZA)
+    const folders = await labelsOnDisk(repo, STAND_IN_STANZA)
+    const found = folders.filter((label) => label.endsWith('F'))
     if (outcome.code === null && found.length < 4) halfway += 1
     const again = await run({ failAt: 0, mode: 'error-before' })
     assert.equal(again.error, undefined, again.error?.text)

@@ -268,3 +268,13 @@ test('after a switch of the timeline contents are compared, and the backup resto
   await untilPromoted(restored)
   assert.equal(await restored.psql('select count(*) from t'), '1000')
 })
+
+test('afterwards what is past its retention goes; with --no-expire-auto nothing does', async () => {
+  const labels = async (): Promise<readonly string[]> =>
+    (await loadBackupInfo(repo, 'demo')).backups.map(({ label }) => label)
+  const earlier = await labels()
+  const kept = await take('--type=full', '--repo1-retention-full=1', '--no-expire-auto')
+  assert.deepEqual(await labels(), [...earlier, kept.manifest.label])
+  const { manifest } = await take('--type=full', '--repo1-retention-full=1')
+  assert.deepEqual(await labels(), [manifest.label])
+})

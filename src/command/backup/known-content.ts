@@ -56,12 +56,8 @@ async function isThere(storage: Storage, stored: StoredCopy): Promise<boolean> {
   try {
     return await matches(storage.get(stored.key, stored.range), stored)
   } catch (error) {
-    // Of a range, too short is a read error.
-    const gone =
-      stored.range === undefined
-        ? (['file-missing'] as const)
-        : (['file-missing', 'file-read'] as const)
-    if (isErrorKind(error, ...gone)) return false
+    // `format`: the bundle ends before the range does.
+    if (isErrorKind(error, 'file-missing', 'format')) return false
     throw error
   }
 }
