@@ -1,6 +1,7 @@
 /** One change to a repository that nobody should make, chosen at random, and what verify has to say of it. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { gunzipSync } from 'node:zlib'
 import { renderBackupInfo } from '../../src/format/backup-info.ts'
 import type { Manifest, ManifestFile } from '../../src/format/manifest.ts'
 import {
@@ -21,7 +22,7 @@ import { keyOf, type SmallRepository, STANZA, storeManifest } from './small-repo
 export type Excuse =
   | 'nobody refers to these bytes'
   | 'text without a checksum'
-  | 'a byte of a gz header that means nothing'
+  | 'the content is still the same'
   | 'the archive could begin or end there'
   | 'as expire leaves it'
   | 'manifests in the history may be gone'
@@ -67,6 +68,8 @@ function isSegment(key: string): boolean {
 interface Span {
   readonly from: number
   readonly to: number
+  /** The whole object as it was. */
+  readonly before?: Buffer
 }
 
 /** Labels of the backups that need bytes of an object within the span. */
@@ -105,23 +108,28 @@ function labelIn(key: string): readonly string[] {
 function changed(patient: Patient, key: string, span: Span): Damage {
   const what = `${key} from ${span.from} to ${span.to}`
   if (isSegment(key))
-    return { ...found(what, [key], needing(patient, key)), excuse: gzExcuse(key, span) }
+    return { ...found(what, [key], needing(patient, key)), excuse: sameContent(patient, key, span) }
   if (key.endsWith('.backup')) {
     return { ...found(what, [key]), excuse: 'text without a checksum' }
   }
   if (!/^backup\/demo\/[^/]+\/(?:pg_|bundle)/.test(key)) {
     const objects = [key, copyKeyOf(key), key.replace(/\.copy$/, '')]
-    return { ...found(what, objects, labelIn(key)), excuse: gzExcuse(key, span) }
+    return { ...found(what, objects, labelIn(key)), excuse: sameContent(patient, key, span) }
   }
   const backups = users(patient, key, span)
   const excuse = backups.length === 0 ? 'nobody refers to these bytes' : undefined
   return { ...found(what, [key], backups), excuse }
 }
 
-/** Flags, time and system of a gz header: the content stays what it was. */
-function gzExcuse(key: string, { from, to }: Span): Excuse | undefined {
-  const isHeader = key.endsWith('.gz') && from >= 3 && to <= 10
-  return isHeader ? 'a byte of a gz header that means nothing' : undefined
+/** Of a gz file some bits mean nothing: time and system in its header, those after the last code. */
+function sameContent({ objects }: Patient, key: string, { before }: Span): Excuse | undefined {
+  const now = objects.get(key)
+  if (!key.endsWith('.gz') || before === undefined || now === undefined) return undefined
+  try {
+    return gunzipSync(now).equals(gunzipSync(before)) ? 'the content is still the same' : undefined
+  } catch {
+    return undefined
+  }
 }
 
 const flip: Change = (patient) => {
@@ -130,7 +138,7 @@ const flip: Change = (patient) => {
   const copy = Buffer.from(bytes)
   copy[at] = (copy[at] ?? 0) ^ (1 << Math.floor(patient.random() * 8))
   patient.objects.set(key, copy)
-  const result = changed(patient, key, { from: at, to: at + 1 })
+  const result = changed(patient, key, { from: at, to: at + 1, before: bytes })
   return { ...result, what: `flip ${result.what}` }
 }
 
@@ -138,7 +146,7 @@ const truncate: Change = (patient) => {
   const [key, bytes] = pick(patient, [...patient.objects])
   const to = Math.floor(patient.random() * bytes.length)
   patient.objects.set(key, bytes.subarray(0, to))
-  const result = changed(patient, key, { from: to, to: bytes.length })
+  const result = changed(patient, key, { from: to, to: bytes.length, before: bytes })
   return { ...result, what: `truncate ${result.what}` }
 }
 
@@ -200,13 +208,14 @@ type Edit = (file: ManifestFile, patient: Patient, manifest: Manifest) => Manife
 
 const RANDOM_CHECKSUM = 'f00ba4f00ba4f00ba4f00ba4f00ba4f00ba4f00b'
 
-/** What a restore would stumble over. */
+/** What contradicts the bytes that are stored, or backup.info. */
 const EDITS: readonly Edit[] = [
   (file) => ({ ...file, checksum: RANDOM_CHECKSUM }),
   (file) => ({ ...file, sizeBytes: file.sizeBytes + 1 }),
   (file) => ({ ...file, repoSizeBytes: file.repoSizeBytes + 1 }),
   (file) => ({ ...file, repoChecksum: RANDOM_CHECKSUM }),
-  (file) => ({ ...file, name: `${file.name}9` }),
+  // In a bundle nothing but the manifest knows the name.
+  (file) => (file.bundleId === undefined ? { ...file, name: `${file.name}9` } : undefined),
   (file) =>
     file.bundleId === undefined
       ? undefined
@@ -222,11 +231,12 @@ const EDITS: readonly Edit[] = [
   },
 ]
 
-/** What it would not. */
-const HARMLESS: readonly Edit[] = [
+/** What contradicts nothing that is stored. */
+const SILENT: readonly Edit[] = [
   (file) => ({ ...file, timestampS: file.timestampS + 1 }),
   (file) => ({ ...file, mode: 0o777 }),
   (file) => ({ ...file, user: 'somebody' }),
+  (file) => (file.bundleId === undefined ? undefined : { ...file, name: `${file.name}9` }),
 ]
 
 const COPIES = ['main', 'both', 'all', 'all', 'all'] as const
@@ -238,20 +248,21 @@ const editFile: Change = async (patient) => {
     patient,
     manifest.files.filter(({ sizeBytes }) => sizeBytes > 0),
   )
-  const isHarmless = patient.random() < 0.15
-  const edited = pick(patient, isHarmless ? HARMLESS : EDITS)(file, patient, manifest)
+  const isSilent = patient.random() < 0.15
+  const edited = pick(patient, isSilent ? SILENT : EDITS)(file, patient, manifest)
   if (edited === undefined) return undefined
   const files = manifest.files.map((one) => (one === file ? edited : one))
   const objects = [keyOf(manifest, file), keyOf(manifest, edited)]
-  return await storeEdited(patient, { manifest: { ...manifest, files }, objects, isHarmless })
+  const stored = await storeEdited(patient, { manifest: { ...manifest, files }, objects, isSilent })
+  return { ...stored, what: `${stored.what}: ${JSON.stringify(edited)}` }
 }
 
 const dropFile: Change = async (patient) => {
   const manifest = pick(patient, patient.manifests)
   const file = pick(patient, manifest.files)
   const files = manifest.files.filter((one) => one !== file)
-  const isHarmless = file.sizeBytes === 0 && file.repoSizeBytes === 0
-  return await storeEdited(patient, { manifest: { ...manifest, files }, objects: [], isHarmless })
+  const isSilent = file.sizeBytes === 0 && file.repoSizeBytes === 0
+  return await storeEdited(patient, { manifest: { ...manifest, files }, objects: [], isSilent })
 }
 
 const editBackup: Change = async (patient) => {
@@ -269,17 +280,17 @@ const editBackup: Change = async (patient) => {
     edited.lsnStop === manifest.lsnStop &&
     edited.stopS === manifest.stopS
   if (isSame) return undefined
-  return await storeEdited(patient, { manifest: edited, objects: [], isHarmless: false })
+  return await storeEdited(patient, { manifest: edited, objects: [], isSilent: false })
 }
 
 interface Edited {
   readonly manifest: Manifest
   readonly objects: readonly string[]
-  readonly isHarmless: boolean
+  readonly isSilent: boolean
 }
 
 async function storeEdited(patient: Patient, edited: Edited): Promise<Damage> {
-  const { manifest, isHarmless } = edited
+  const { manifest, isSilent } = edited
   const { label } = manifest
   const copies = pick(patient, COPIES)
   await storeManifest(patient.repo, { manifest, pass: patient.manifestPass, copies })
@@ -291,7 +302,7 @@ async function storeEdited(patient: Patient, edited: Edited): Promise<Damage> {
     backupInfoKey(STANZA),
     ...edited.objects,
   ]
-  const excuse = isHarmless && copies === 'all' ? 'nothing repeats it' : undefined
+  const excuse = isSilent && copies === 'all' ? 'nothing repeats it' : undefined
   return { ...found(`edit the manifest of ${label} in ${copies}`, objects, [label]), excuse }
 }
 

@@ -1,6 +1,7 @@
 /** Every backup: its manifest with the copies, what backup.info says of it, and all stored bytes that it claims. */
 import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../../base/error.ts'
+import { toHumanText } from '../../base/text.ts'
 import { type BackupEntry, type BackupInfo, entryOfManifest } from '../../format/backup-info.ts'
 import { fullLabelOf } from '../../format/label.ts'
 import type { Manifest } from '../../format/manifest.ts'
@@ -83,9 +84,35 @@ async function verifyBackup(checker: Checker, question: Question): Promise<Backu
   await verifyHistory(checker, info, { label, pair })
   const entry = entryOfManifest(manifest)
   await compareEntry(checker, { info, listed, entry, manifest })
+  const strange = strangeReference(manifest)
+  if (strange !== undefined) {
+    const object = manifestKey(stanza, label)
+    const detail = `'${strange.file}' is stored in '${strange.reference}', which the backup does not build on`
+    checker.findings.add({
+      object,
+      file: undefined,
+      kind: 'inconsistent',
+      detail,
+      backups: [label],
+    })
+  }
   const tally = await verifyFiles(checker, manifest, question.memory)
   const status = tally.valid === tally.checked ? 'valid' : tallyStatus(tally)
   return { label, status, tally, entry: listed ?? entry, ownSegments: segmentsIn(manifest) }
+}
+
+/** A file in a backup that is none of the set, or none of the list: expire does not know that it is needed. */
+function strangeReference({
+  label,
+  references,
+  files,
+}: Manifest): { readonly file: string; readonly reference: string } | undefined {
+  const known = new Set(references.filter((one) => fullLabelOf(one) === fullLabelOf(label)))
+  for (const { name, reference } of files) {
+    if (reference === undefined || known.has(reference)) continue
+    return { file: toHumanText(name), reference: toHumanText(reference) }
+  }
+  return undefined
 }
 
 function tallyStatus({ checked, valid, unreadable }: Tally): BackupStatus {
