@@ -83,6 +83,10 @@ function entry({ files }: Manifest, name: string): ManifestFile {
 const own = ({ files }: Manifest): readonly string[] =>
   files.filter(({ reference }) => reference === undefined).map(({ name }) => name)
 
+async function listedLabels(): Promise<readonly string[]> {
+  return (await loadBackupInfo(repo, 'demo')).backups.map(({ label }) => label)
+}
+
 async function bringTimeTo(path: string, date: string): Promise<void> {
   await utimes(path, new Date(date), new Date(date))
 }
@@ -218,10 +222,9 @@ test('an interrupted backup that another kind is taken over, or that may not be 
   const { log: unresumed } = await take('--type=incr', '--no-resume')
   assert.match(unresumed, /WARN: backup '\S+I' cannot be resumed: resume is disabled\n/)
   const labels = (await repo.storage.list('backup/demo')).map(({ name }) => name)
-  const { backups } = await loadBackupInfo(repo, 'demo')
   assert.deepEqual(
     labels.filter((name) => /^\d/.test(name)),
-    backups.map((one) => one.label),
+    await listedLabels(),
   )
   assert.equal(fullLabelOf(manifest.label), manifest.references[0])
 })
@@ -270,11 +273,9 @@ test('after a switch of the timeline contents are compared, and the backup resto
 })
 
 test('afterwards what is past its retention goes; with --no-expire-auto nothing does', async () => {
-  const labels = async (): Promise<readonly string[]> =>
-    (await loadBackupInfo(repo, 'demo')).backups.map(({ label }) => label)
-  const earlier = await labels()
+  const earlier = await listedLabels()
   const kept = await take('--type=full', '--repo1-retention-full=1', '--no-expire-auto')
-  assert.deepEqual(await labels(), [...earlier, kept.manifest.label])
+  assert.deepEqual(await listedLabels(), [...earlier, kept.manifest.label])
   const { manifest } = await take('--type=full', '--repo1-retention-full=1')
-  assert.deepEqual(await labels(), [manifest.label])
+  assert.deepEqual(await listedLabels(), [manifest.label])
 })
