@@ -30,7 +30,7 @@ const VARIABLE: readonly (readonly [name: string, pattern: string])[] = [
   ['DURATION', String.raw`(?<=\()\d+ms`],
   ['SIZE', String.raw`\b\d+(?:\.\d+)?(?:B|KB|MB|GB)\b`],
   ['COUNT', String.raw`\b\d+(?= (?:files|segments|already right))|(?<=file total = )\d+`],
-  ['DOTS', String.raw`\.{4,}`],
+  ['DOTS', String.raw`\.+(?= done)|\.{4,}`],
 ]
 const ANY_VARIABLE = new RegExp(
   VARIABLE.map(([name, pattern]) => `(?<${name}>${pattern})`).join('|'),
