@@ -3,8 +3,9 @@
  * from one to the next is a small file beside the locks. The line goes to standard error, which is the server's log.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { makeFolder } from '../base/folder.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { archivePrefix } from '../format/repo-path.ts'
 import { parseArchivedSegment, parseSegmentName, segmentStart } from '../format/wal.ts'
@@ -141,7 +142,7 @@ async function writeReplay(path: string, replay: Replay): Promise<void> {
   try {
     await writeFile(next, text, { mode: 0o640 })
   } catch {
-    await mkdir(dirname(path), { recursive: true, mode: 0o750 })
+    await makeFolder(dirname(path))
     await writeFile(next, text, { mode: 0o640 })
   }
   await rename(next, path)

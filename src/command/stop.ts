@@ -7,7 +7,7 @@ import type { Context } from './command.ts'
 export async function stop(context: Context): Promise<number> {
   const { config, log } = context
   const { stanza } = config
-  if (putStopFile(config.text('lock-path'), stanza) === 'there-already') {
+  if ((await putStopFile(config.text('lock-path'), stanza)) === 'there-already') {
     log.warn(
       `stop file already exists for ${stanza === undefined ? 'all stanzas' : `stanza '${stanza}'`}`,
     )

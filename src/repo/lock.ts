@@ -7,9 +7,10 @@
  */
 import { spawn } from 'node:child_process'
 import { constants, ftruncateSync, writeSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AppError, asAppError, type ErrorKind, errnoOf } from '../base/error.ts'
+import { makeFolder } from '../base/folder.ts'
 
 export interface LockOptions {
   /** Directory of the lock files, UTF-8; made when missing. */
@@ -41,7 +42,6 @@ export interface LockContent {
 /** A release between our open and our flock is rare, many in a row are not an accident. */
 const ATTEMPTS_MAX = 20
 const FILE_MODE = 0o640
-const PATH_MODE = 0o750
 /** What counts as news, in hundredths of a percent. */
 const PROGRESS_STEP = 10
 
@@ -138,7 +138,7 @@ async function openLockFile(path: string): Promise<FileHandle> {
     if (errnoOf(error) !== 'ENOENT') throw notAllowed(path, error)
   }
   try {
-    await mkdir(dirname(path), { recursive: true, mode: PATH_MODE })
+    await makeFolder(dirname(path))
     return await open(path, O_RDWR | O_CREAT, FILE_MODE)
   } catch (error) {
     throw notAllowed(path, error)

@@ -1,10 +1,10 @@
 /** Stop files, by which people forbid work on a stanza. Apart from lock.ts: archive-push looks for them for every segment. */
-import { closeSync, mkdirSync, openSync, statSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError, asAppError, errnoOf } from '../base/error.ts'
+import { makeFolder } from '../base/folder.ts'
 
 const FILE_MODE = 0o640
-const PATH_MODE = 0o750
 
 /** Throws `stop` while `stop` forbids work on the stanza or on all of them. */
 export function assertNotStopped(lockPath: string, stanza: string): void {
@@ -23,13 +23,13 @@ export function hasStopFile(lockPath: string, stanza: string | undefined): boole
 }
 
 /** Makes the stop file, and the lock path when it is missing. */
-export function putStopFile(
+export async function putStopFile(
   lockPath: string,
   stanza: string | undefined,
-): 'made' | 'there-already' {
+): Promise<'made' | 'there-already'> {
   const path = stopFile(lockPath, stanza)
   try {
-    mkdirSync(lockPath, { recursive: true, mode: PATH_MODE })
+    await makeFolder(lockPath)
     closeSync(openSync(path, 'wx', FILE_MODE))
     return 'made'
   } catch (cause) {

@@ -3,12 +3,12 @@
  * spool at once, and in every repository as soon as something can be pushed again.
  */
 import { AppError, asAppError } from '../../base/error.ts'
+import { makeFolder } from '../../base/folder.ts'
 import { addDropped, mergeDrops } from '../../format/archive-notes.ts'
 import { readDrops, writeDrops } from '../../repo/archive-notes.ts'
 import type { Repo } from '../../repo/repo.ts'
 import { openPosixStorage } from '../../storage/posix.ts'
 import { type Context, stanzaOf } from '../command.ts'
-import { makeFolder } from '../spool/spool.ts'
 import type { Target } from './push-file.ts'
 
 /** The spool as a place for notes. Outside of `archive/<stanza>`, which a restore empties. */

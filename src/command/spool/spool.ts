@@ -5,9 +5,10 @@
  * advance. Layout, names and contents are pgBackRest 2.60's, so that either program goes on where the other stopped.
  * Everything here can be made anew: a lost answer is asked for again, a lost segment fetched again. So nothing is synced.
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { AppError, asAppError, errnoOf, type ErrorKind } from '../../base/error.ts'
+import { makeFolder } from '../../base/folder.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { parseStatus, renderStatus, type Status, type StatusKind } from './status.ts'
 
@@ -15,7 +16,6 @@ import { parseStatus, renderStatus, type Status, type StatusKind } from './statu
 const EVERYBODY = 'global'
 export const TEMP_SUFFIX = '.pgbackrest.tmp'
 const FILE_MODE = 0o640
-const PATH_MODE = 0o750
 
 /** An answer that is there. */
 export interface Answer {
@@ -73,19 +73,6 @@ export async function clearSpool(context: Context): Promise<void> {
     await rm(path, { recursive: true, force: true, maxRetries: 5 })
   } catch (error) {
     throw spoolError('path-remove', `unable to remove spool path '${path}'`, error)
-  }
-}
-
-/** Not Node's recursive mkdir: it never ends where a path cannot be made although nothing forbids it, as in /proc. */
-export async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, PATH_MODE)
-  } catch (error) {
-    if (errnoOf(error) === 'EEXIST') return
-    const parent = dirname(path)
-    if (errnoOf(error) !== 'ENOENT' || parent === path) throw error
-    await makeFolder(parent)
-    await mkdir(path, PATH_MODE)
   }
 }
 
