@@ -170,13 +170,12 @@ async function newestManifest({ path, layout }: Pair, side: Side): Promise<reado
 /** `free` in place of what may differ. A size that is left out is the original size, an offset 0. */
 function withoutFree(layout: Layout, file: FileMembers): FileMembers {
   if ('reference' in file) return file
-  const free = FREE_OF_FILES.filter(({ when }) => when(layout, file)).flatMap(
-    ({ members }) => members,
+  const free = new Set(
+    FREE_OF_FILES.filter(({ when }) => when(layout, file)).flatMap(({ members }) => members),
   )
-  const isFree = (name: string): boolean => free.includes(name)
   return Object.fromEntries(
     Object.entries(file)
-      .filter(([name]) => !isFree(name) || (name !== 'bno' && name !== 'repo-size'))
-      .map(([name, value]) => [name, isFree(name) ? 'free' : value]),
+      .filter(([name]) => !free.has(name) || (name !== 'bno' && name !== 'repo-size'))
+      .map(([name, value]) => [name, free.has(name) ? 'free' : value]),
   )
 }
