@@ -1,7 +1,7 @@
 /**
  * Every compression, plain and encrypted, without and with a tablespace, on three PostgreSQL versions: pgsurety and the
  * real pgBackRest archive, back up and restore in one repository through one unchanged configuration file. All 60
- * combinations with `PGSURETY_TEST_FULL=1`, else 24 of them.
+ * combinations with `PGSURETY_TEST_FULL=1`, else 12 of them.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -39,8 +39,8 @@ interface Backup {
 
 const DIGEST = `select count(*), md5(string_agg(id || note, ',' order by id)) from note`
 
-/** Of the ten that a cluster can have, unless all are asked for: the six clusters together have each at least twice. */
-const SAMPLE_COUNT = 4
+/** Of the ten that a cluster can have, unless all are asked for: the six clusters together have each at least once. */
+const SAMPLE_COUNT = 2
 
 function combinationsOf(version: Version, tablespace: Tablespace): readonly Combination[] {
   const all = allCombinationsOf(version, tablespace)
