@@ -181,6 +181,15 @@ test('whichever call fails on a repository that is not required, the other has a
   t.diagnostic(`${calls} calls failed`)
 })
 
+test('while a required repository is gone the other gets all that is ready, and no segment has an answer', async () => {
+  await reset()
+  await rename(join(bed.folder, 'repo2'), join(bed.folder, 'away'))
+  await push({ options: [`--repo2-path=${join(bed.folder, 'repo2')}`, '--process-max=1'] })
+  await rename(join(bed.folder, 'away'), join(bed.folder, 'repo2'))
+  assert.deepEqual(await stored('repo'), SEGMENTS)
+  assert.deepEqual(await answered(), [])
+})
+
 test('what a repository misses is on record in the other before the server may forget it', async () => {
   await reset()
   await rename(join(bed.folder, 'repo2'), join(bed.folder, 'away'))

@@ -16,7 +16,7 @@ const CATCH_UP_MS = 2 * SECOND_MS
 const HELD_BYTES_MAX = 128 * MIB
 
 /**
- * Works until nothing new is ready, a file fails, or `archive-push-batch-size` has been pushed; PostgreSQL's next call then
+ * Works until nothing new is ready, a round has failed, or `archive-push-batch-size` has been pushed; PostgreSQL's next call then
  * starts a new run. Only the holder of the stanza's archive lock works; `lock-acquire` when that is somebody else.
  */
 export async function pushReady(context: Context): Promise<number> {
@@ -92,7 +92,10 @@ async function drop(context: Context, spool: Spool, names: readonly string[]): P
   return 0
 }
 
-/** Several files at once; after the first failure no other is begun. */
+/**
+ * Several files at once. After the first failure no other is begun, unless there are several repositories: then the one that
+ * works gets what is ready, although PostgreSQL keeps it until all have it.
+ */
 async function pushRound(
   context: Context,
   spool: Spool,
@@ -117,7 +120,7 @@ async function pushRound(
         )
         await writeError(spool, name, error)
       }
-      if (outcome === 'failed') return
+      if (outcome === 'failed' && targets.length === 1) return
     }
   }
   const heldMax = Math.max(1, Math.floor(HELD_BYTES_MAX / Math.max(1, segmentBytes)))
