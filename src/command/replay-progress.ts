@@ -110,12 +110,12 @@ async function endOfArchive(
   { lsn, segmentSizeBytes }: Asked,
 ): Promise<bigint> {
   const root = archivePrefix(stanza, archiveId)
-  const names = (await storage.list(root)).map(({ name }) => name)
+  const names = (await storage.names(root)).map(({ name }) => name)
   const newest = names
     .filter((name) => /^[0-9A-F]{16}$/.test(name))
     .reduce((best, name) => (name.slice(8) >= best.slice(8) ? name : best), '')
   if (newest === '') return lsn + BigInt(segmentSizeBytes)
-  const segments = (await storage.list(`${root}/${newest}`)).flatMap(({ name }) => {
+  const segments = (await storage.names(`${root}/${newest}`)).flatMap(({ name }) => {
     const parsed = parseArchivedSegment(name)
     return parsed === undefined ? [] : [segmentStart(parsed.segment, segmentSizeBytes)]
   })

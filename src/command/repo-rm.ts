@@ -33,7 +33,7 @@ export async function repoRm(context: Context): Promise<number> {
 }
 
 async function isFilled({ repo, key }: RepoArgument): Promise<boolean> {
-  return (await repo.storage.list(key)).length > 0 || (await repo.storage.links(key)).length > 0
+  return (await repo.storage.names(key)).length > 0 || (await repo.storage.links(key)).length > 0
 }
 
 /** Everything of a stanza but what does not belong to a backup that exists, and is no WAL. */

@@ -49,13 +49,13 @@ function onlyRepo(context: Context): Repo {
 }
 
 async function isThere(repo: Repo, stanza: string): Promise<boolean> {
-  const listings = [await repo.storage.list('archive'), await repo.storage.list('backup')]
+  const listings = [await repo.storage.names('archive'), await repo.storage.names('backup')]
   return listings.flat().some(({ name }) => name === stanza)
 }
 
 async function holdsAnything(repo: Repo, stanza: string): Promise<boolean> {
-  const archive = await repo.storage.list(archivePrefix(stanza))
-  const backup = await repo.storage.list(backupPrefix(stanza))
+  const archive = await repo.storage.names(archivePrefix(stanza))
+  const backup = await repo.storage.names(backupPrefix(stanza))
   return archive.length > 0 || backup.length > 0
 }
 

@@ -6,7 +6,7 @@ import { parseArchivedSegment } from '../format/wal.ts'
 import { decryptor, encryptor } from '../pipe/cipher.ts'
 import { decompressor } from '../pipe/compress.ts'
 import { type ByteSource, through } from '../pipe/pipe.ts'
-import type { StorageEntry } from '../storage/storage.ts'
+import type { NameEntry } from '../storage/storage.ts'
 import type { ArchivedFile, ArchivePlace } from './archive.ts'
 
 /**
@@ -18,16 +18,16 @@ export async function* missingFiles(
   lacking: ArchivePlace | undefined,
   from: string,
 ): AsyncGenerator<ArchivedFile, void, undefined> {
-  const root = await holder.storage.list(prefixOf(holder))
+  const root = await holder.storage.names(prefixOf(holder))
   yield* missingIn({ holder, lacking, from: '' }, '', root.filter(isHistory))
   for (const { kind, name } of root) {
     if (kind !== 'prefix' || !/^[0-9A-F]{16}$/.test(name) || name < from.slice(0, 16)) continue
-    const entries = await holder.storage.list(`${prefixOf(holder)}/${name}`)
+    const entries = await holder.storage.names(`${prefixOf(holder)}/${name}`)
     yield* missingIn({ holder, lacking, from }, `/${name}`, entries)
   }
 }
 
-function isHistory({ kind, name }: StorageEntry): boolean {
+function isHistory({ kind, name }: NameEntry): boolean {
   return kind === 'object' && name.endsWith('.history')
 }
 
@@ -40,12 +40,12 @@ interface Comparison {
 async function* missingIn(
   { holder, lacking, from }: Comparison,
   folder: string,
-  entries: readonly StorageEntry[],
+  entries: readonly NameEntry[],
 ): AsyncGenerator<ArchivedFile, void, undefined> {
   const objects = entries.filter(({ kind, name }) => kind === 'object' && name >= from)
   if (objects.length === 0) return
   const there =
-    lacking === undefined ? [] : await lacking.storage.list(`${prefixOf(lacking)}${folder}`)
+    lacking === undefined ? [] : await lacking.storage.names(`${prefixOf(lacking)}${folder}`)
   const known = new Set(there.map(({ name }) => identityOf(name)))
   for (const { name } of objects) {
     if (known.has(identityOf(name))) continue

@@ -40,7 +40,7 @@ export async function findSegment(
   const partial = file.endsWith('.partial')
   const segment = file.slice(0, 24)
   const found: ArchivedFile[] = []
-  for (const entry of await place.storage.list(prefix)) {
+  for (const entry of await place.storage.names(prefix)) {
     if (entry.kind !== 'object' || !entry.name.startsWith(segment)) continue
     const parsed = parseArchivedSegment(entry.name)
     if (parsed === undefined || parsed.partial !== partial) continue
@@ -108,11 +108,11 @@ export async function listSegments(
 ): Promise<readonly SegmentName[]> {
   const root = archivePrefix(place.stanza, place.archiveId)
   const segments: SegmentName[] = []
-  for (const directory of await place.storage.list(root)) {
+  for (const directory of await place.storage.names(root)) {
     if (directory.kind !== 'prefix' || !/^[0-9A-F]{16}$/.test(directory.name)) continue
     // The timeline (first 8 digits) may be newer while the position is what counts.
     if (directory.name.slice(8) < fromSegment.slice(8, 16)) continue
-    for (const entry of await place.storage.list(`${root}/${directory.name}`)) {
+    for (const entry of await place.storage.names(`${root}/${directory.name}`)) {
       const parsed = entry.kind === 'object' ? parseArchivedSegment(entry.name) : undefined
       if (parsed !== undefined && !parsed.partial) segments.push(parsed.segment)
     }
@@ -124,7 +124,7 @@ export async function listSegments(
 export async function loadHistories(place: ArchivePlace): Promise<ReadonlyMap<number, string>> {
   const root = archivePrefix(place.stanza, place.archiveId)
   const histories = new Map<number, string>()
-  for (const entry of await place.storage.list(root)) {
+  for (const entry of await place.storage.names(root)) {
     if (entry.kind !== 'object' || !/^[0-9A-F]{8}\.history$/.test(entry.name)) continue
     const file: ArchivedFile = {
       key: `${root}/${entry.name}`,

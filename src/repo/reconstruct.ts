@@ -23,7 +23,7 @@ export interface Reconstructed {
 
 /** Labels of every backup directory of the stanza, finished or not, ascending. */
 export async function listBackupLabels(repo: Repo, stanza: string): Promise<readonly string[]> {
-  const entries = await repo.storage.list(backupPrefix(stanza))
+  const entries = await repo.storage.names(backupPrefix(stanza))
   return entries
     .filter((entry) => entry.kind === 'prefix' && isLabel(entry.name))
     .map(({ name }) => name)
@@ -34,10 +34,11 @@ export async function reconstruct(
   stanza: string,
   info: BackupInfo,
 ): Promise<Reconstructed> {
-  const finished: string[] = []
-  for (const label of await listBackupLabels(repo, stanza)) {
-    if ((await repo.storage.stat(manifestKey(stanza, label))) !== undefined) finished.push(label)
-  }
+  const labels = await listBackupLabels(repo, stanza)
+  const manifests = await Promise.all(
+    labels.map(async (label) => await repo.storage.stat(manifestKey(stanza, label))),
+  )
+  const finished = labels.filter((_, index) => manifests[index] !== undefined)
   const warnings: string[] = []
   const refused: string[] = []
   const unreadable: string[] = []

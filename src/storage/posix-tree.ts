@@ -1,5 +1,7 @@
-import { lstat, mkdir, open, readdir, readlink, rmdir, stat, unlink } from 'node:fs/promises'
+import { unlinkSync } from 'node:fs'
+import { lstat, mkdir, open, readdir, readlink, rmdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { AppError, type ErrorKind, errnoOf } from '../base/error.ts'
 import { toBytes, toHumanText } from '../base/text.ts'
 import { joinKey, parentOf } from './key.ts'
@@ -11,6 +13,9 @@ interface TreeItem {
   readonly kind: 'file' | 'directory' | 'other'
 }
 
+/** After so many synchronous calls others have their turn: signals, above all. */
+const CALLS_IN_A_ROW = 64
+
 /** The directories of a repository on disk: where a key lies, and what makes names appear, last and go. */
 export class PosixTree {
   readonly #root: string
@@ -18,6 +23,8 @@ export class PosixTree {
   readonly #pathMode: number
   /** Directories whose own name is known to be on disk. The root's is taken to be, until this creates the root. */
   readonly #durable = new Set<string>([''])
+
+  #unlinks = 0
 
   /** `root` is absolute, UTF-8. */
   constructor(root: string, pathMode: number) {
@@ -173,10 +180,12 @@ export class PosixTree {
     for (let at = key; at !== ''; at = parentOf(at)) await this.syncDirectory(parentOf(at))
   }
 
-  /** `missing` when there was nothing to remove. */
+  /** `missing` when there was nothing to remove. A synchronous call, because thousands go one after the other. */
   async unlink(key: string): Promise<'removed' | 'missing'> {
+    this.#unlinks += 1
+    if (this.#unlinks % CALLS_IN_A_ROW === 0) await setImmediate()
     try {
-      await unlink(this.path(key))
+      unlinkSync(this.path(key))
       return 'removed'
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw this.error('file-remove', 'remove file', key, error)

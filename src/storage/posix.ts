@@ -22,6 +22,7 @@ import { PosixTree } from './posix-tree.ts'
 import type {
   GetRange,
   LinkEntry,
+  NameEntry,
   ObjectEntry,
   PutOptions,
   Storage,
@@ -100,20 +101,27 @@ class PosixStorage implements Storage {
   }
 
   async list(prefix: string): Promise<readonly StorageEntry[]> {
-    checkPrefix(prefix)
-    const items = (await this.#tree.read(prefix))
-      .filter(({ name, kind }) => kind !== 'other' && !name.endsWith(TEMP_SUFFIX))
-      .toSorted((left, right) => compareBytes(left.name, right.name))
+    const names = await this.names(prefix)
     const entries: StorageEntry[] = []
-    for (let at = 0; at < items.length; at += LIST_CALLS_MAX) {
-      const batch = items.slice(at, at + LIST_CALLS_MAX).map(async ({ name, kind }) => {
-        if (kind === 'file') return await this.stat(joinKey(prefix, name))
-        return { kind: 'prefix', name } as const
+    for (let at = 0; at < names.length; at += LIST_CALLS_MAX) {
+      const batch = names.slice(at, at + LIST_CALLS_MAX).map(async ({ name, kind }) => {
+        if (kind === 'object') return await this.stat(joinKey(prefix, name))
+        return { kind, name }
       })
       // Undefined: removed since the directory was read.
       entries.push(...(await Promise.all(batch)).filter((entry) => entry !== undefined))
     }
     return entries
+  }
+
+  async names(prefix: string): Promise<readonly NameEntry[]> {
+    checkPrefix(prefix)
+    const entries: NameEntry[] = []
+    for (const { name, kind } of await this.#tree.read(prefix)) {
+      if (kind === 'other' || name.endsWith(TEMP_SUFFIX)) continue
+      entries.push({ kind: kind === 'file' ? 'object' : 'prefix', name })
+    }
+    return entries.toSorted((left, right) => compareBytes(left.name, right.name))
   }
 
   async listAll(prefix: string): Promise<readonly ObjectEntry[]> {
@@ -140,12 +148,29 @@ class PosixStorage implements Storage {
 
   async removeAll(prefix: string): Promise<void> {
     checkPrefix(prefix)
+    if ((await this.#removeBelow(prefix)) === 'removed') {
+      await this.#tree.syncDirectory(parentOf(prefix))
+    }
+  }
+
+  async removeEach(prefix: string, entries: readonly NameEntry[]): Promise<void> {
+    const keys = entries.map(({ name }) => joinKey(prefix, name))
+    for (const key of keys) checkKey(key)
+    const outcomes = new Set<'removed' | 'missing'>()
+    for (const [index, { kind }] of entries.entries()) {
+      const key = keys[index] ?? ''
+      outcomes.add(await (kind === 'object' ? this.#tree.unlink(key) : this.#removeBelow(key)))
+    }
+    if (outcomes.has('removed')) await this.#tree.syncDirectory(prefix)
+  }
+
+  async #removeBelow(prefix: string): Promise<'removed' | 'missing'> {
     const kind = await this.#tree.kindOf(prefix)
     // An object of this very name is not below the prefix.
-    if (kind === 'missing' || kind === 'file') return
+    if (kind === 'missing' || kind === 'file') return 'missing'
     if (kind === 'directory') await this.#tree.removeTree(prefix)
     else await this.#tree.unlink(prefix)
-    await this.#tree.syncDirectory(parentOf(prefix))
+    return 'removed'
   }
 
   async removeLeftOvers(prefix: string, beforeMs: number): Promise<number> {
@@ -287,7 +312,8 @@ class PosixStorage implements Storage {
       const bytesRead = this.#readChunk(file, key, buffer)
       if (bytesRead === 0) return
       yield buffer.subarray(0, bytesRead)
-      if (buffer.length < READ_CHUNK_BYTES) buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES)
+      const hasMore = bytesRead === buffer.length
+      if (hasMore && bytesRead < READ_CHUNK_BYTES) buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES)
     }
   }
 

@@ -24,6 +24,12 @@ export interface ObjectEntry {
   readonly modifiedMs: number
 }
 
+/** What a name stands for, as a listing without sizes and times tells it. */
+export interface NameEntry {
+  readonly kind: 'object' | 'prefix'
+  readonly name: string
+}
+
 export interface PrefixEntry {
   /** A "directory": some object has this prefix (on disks it may also be an empty directory). */
   readonly kind: 'prefix'
@@ -68,6 +74,8 @@ export interface Storage {
   stat(key: string): Promise<ObjectEntry | undefined>
   /** One level below `prefix` (no trailing `/`; `''` is the root), sorted by name in byte order; [] when there is nothing. */
   list(prefix: string): Promise<readonly StorageEntry[]>
+  /** What `list` gives, without what costs a call for each object. */
+  names(prefix: string): Promise<readonly NameEntry[]>
   /** Every object below `prefix`, names relative to it, sorted in byte order. */
   listAll(prefix: string): Promise<readonly ObjectEntry[]>
   /** Removes one object; no error when it is not there. Durable when resolved. */
@@ -77,6 +85,11 @@ export interface Storage {
    * of interrupted puts. No error when there is nothing.
    */
   removeAll(prefix: string): Promise<void>
+  /**
+   * Removes entries directly below `prefix`, one after the other in their order: objects as `remove`, prefixes as `removeAll`.
+   * What an interrupted call leaves are the last of them. Durable when resolved, all at once.
+   */
+  removeEach(prefix: string, entries: readonly NameEntry[]): Promise<void>
   /**
    * Removes what interrupted puts left directly below `prefix` and nobody has written to since `beforeMs`; how many. A put
    * that is still under way then fails, and does no harm. Stores without such left-overs have nothing to do.

@@ -46,7 +46,7 @@ test('results come in the order of the items, whatever the order of the work', a
   assert.deepEqual(order, [1, 15, 30])
 })
 
-test('at most 16 are under way at once, and a failure is thrown', async () => {
+test('at most 16 are under way at once', async () => {
   let underWay = 0
   let most = 0
   const items = Array.from({ length: 50 }, (_, index) => index)
@@ -57,11 +57,22 @@ test('at most 16 are under way at once, and a failure is thrown', async () => {
     underWay -= 1
   })
   assert.equal(most, 16)
+})
+
+test('after a failure nothing more is begun, and it is thrown when nothing is under way', async () => {
+  const items = Array.from({ length: 50 }, (_, index) => index)
+  let begun = 0
+  let ended = 0
   await assert.rejects(
     together(items, async (item) => {
-      await Promise.resolve()
-      if (item === 20) throw new Error('no')
+      begun += 1
+      await new Promise(setImmediate)
+      if (item === 3) throw new Error('no')
+      await new Promise(setImmediate)
+      ended += 1
     }),
     /no/,
   )
+  assert.equal(begun, 16)
+  assert.equal(ended, 15)
 })

@@ -32,16 +32,28 @@ export function* batchesOf<Job extends { readonly sizeBytes: number }>(
   if (batch.length > 0) yield batch
 }
 
-/** Does `work` for every item, several at a time, results in the items' order. The first failure is thrown. */
+/**
+ * Does `work` for every item, several at a time, begun in the items' order; results in that order. After a failure nothing
+ * more is begun, and it is thrown when nothing is under way any more.
+ */
 export async function together<Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>,
 ): Promise<readonly Result[]> {
   const results: Result[] = []
   const pending = items.entries()
+  const failing = new AbortController()
   const lane = async (): Promise<void> => {
-    for (const [index, item] of pending) results[index] = await work(item)
+    for (const [index, item] of pending) {
+      if (failing.signal.aborted) return
+      try {
+        results[index] = await work(item)
+      } catch (error) {
+        failing.abort(error)
+      }
+    }
   }
   await Promise.all(Array.from({ length: Math.min(UNDER_WAY_MAX, items.length) }, lane))
+  failing.signal.throwIfAborted()
   return results
 }

@@ -55,6 +55,7 @@ function questions(storage: Storage): Record<string, () => Promise<unknown>> {
     get: async () => await read(storage, 'a/b'),
     stat: async () => await storage.stat('a/b'),
     list: async () => await storage.list('a'),
+    names: async () => await storage.names('a'),
     'list of the root': async () => await storage.list(''),
     listAll: async () => await storage.listAll('a'),
     remove: async () => {
@@ -62,6 +63,9 @@ function questions(storage: Storage): Record<string, () => Promise<unknown>> {
     },
     removeAll: async () => {
       await storage.removeAll('a')
+    },
+    removeEach: async () => {
+      await storage.removeEach('a', [{ kind: 'object', name: 'b' }])
     },
     sync: async () => {
       await storage.sync('a')
@@ -173,12 +177,16 @@ function writing(on: On): void {
       await assert.rejects(read(storage, key), ofKind('param-invalid'), key)
       await assert.rejects(storage.stat(key), ofKind('param-invalid'), key)
       await assert.rejects(storage.remove(key), ofKind('param-invalid'), key)
+      const kept = { kind: 'object', name: 'kept' } as const
+      const each = storage.removeEach('there', [kept, { kind: 'prefix', name: key }])
+      await assert.rejects(each, ofKind('param-invalid'), key)
       await assert.rejects(storage.link(key, 'x'), ofKind('param-invalid'), key)
       await assert.rejects(storage.linkFrom(key, 'x'), ofKind('param-invalid'), key)
       await assert.rejects(storage.linkFrom('x', key), ofKind('param-invalid'), key)
     }
     for (const prefix of bad.slice(1)) {
       await assert.rejects(storage.list(prefix), ofKind('param-invalid'), prefix)
+      await assert.rejects(storage.names(prefix), ofKind('param-invalid'), prefix)
       await assert.rejects(storage.listAll(prefix), ofKind('param-invalid'), prefix)
       await assert.rejects(storage.removeAll(prefix), ofKind('param-invalid'), prefix)
       await assert.rejects(storage.sync(prefix), ofKind('param-invalid'), prefix)
@@ -320,6 +328,10 @@ function listing(on: On): void {
         ['object', '\xe4', 1],
       ],
     )
+    assert.deepEqual(
+      await storage.names('p'),
+      entries.map(({ kind, name }) => ({ kind, name })),
+    )
   })
 
   on('listAll shows every object below, in byte order of the whole name', async (storage) => {
@@ -410,6 +422,31 @@ function removing(on: On): void {
     await storage.put('set/a/b', bytes('again'))
     assert.equal(await read(storage, 'set/a/b'), 'again')
   })
+
+  on(
+    'removeEach takes what it is told, objects and prefixes, and nothing else',
+    async (storage) => {
+      for (const key of ['set/a', 'set/b', 'set/c/d', 'set/c/e/f', 'set/g/h', 'a']) {
+        await storage.put(key, bytes('x'))
+      }
+
+      const entries = [
+        { kind: 'object', name: 'b' },
+        { kind: 'prefix', name: 'c' },
+        { kind: 'object', name: 'gone' },
+        { kind: 'prefix', name: 'gone' },
+      ] as const
+      await storage.removeEach('set', entries)
+      await storage.removeEach('set', entries)
+      await storage.removeEach('no/such', entries)
+      await storage.removeEach('', [{ kind: 'object', name: 'a' }])
+
+      assert.deepEqual(
+        (await storage.listAll('')).map(({ name }) => name),
+        ['set/a', 'set/g/h'],
+      )
+    },
+  )
 
   on('removeAll of the root empties the storage and leaves it usable', async (storage) => {
     await storage.put('a', bytes('x'))

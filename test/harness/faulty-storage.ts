@@ -4,6 +4,7 @@ import { type ByteSource, collect } from '../../src/pipe/pipe.ts'
 import type {
   GetRange,
   LinkEntry,
+  NameEntry,
   ObjectEntry,
   PutOptions,
   Storage,
@@ -16,8 +17,8 @@ export interface FaultPlan {
   /**
    * - `error-before`: nothing is done.
    * - `error-after`: everything is done, then the answer is lost.
-   * - `partial`: half is done. A put on-sync stores half its bytes, an atomic one nothing; removeAll removes half the
-   *   objects; a get gives half the bytes; other calls do nothing.
+   * - `partial`: half is done. A put on-sync stores half its bytes, an atomic one nothing; removeAll and removeEach
+   *   remove half the objects; a get gives half the bytes; other calls do nothing.
    */
   readonly mode: 'error-before' | 'error-after' | 'partial'
   /** `dead`: nothing is done after it either, as when the process was killed. Default `works`. */
@@ -97,6 +98,11 @@ class FailingStorage implements FaultyStorage {
     return await this.#call('path-open', `list ${prefix}`, { whole })
   }
 
+  async names(prefix: string): Promise<readonly NameEntry[]> {
+    const whole = async (): Promise<readonly NameEntry[]> => await this.#inner.names(prefix)
+    return await this.#call('path-open', `names ${prefix}`, { whole })
+  }
+
   async listAll(prefix: string): Promise<readonly ObjectEntry[]> {
     const whole = async (): Promise<readonly ObjectEntry[]> => await this.#inner.listAll(prefix)
     return await this.#call('path-open', `listAll ${prefix}`, { whole })
@@ -120,6 +126,16 @@ class FailingStorage implements FaultyStorage {
       }
     }
     await this.#call('path-remove', `removeAll ${prefix}`, { whole, half })
+  }
+
+  async removeEach(prefix: string, entries: readonly NameEntry[]): Promise<void> {
+    const whole = async (): Promise<void> => {
+      await this.#inner.removeEach(prefix, entries)
+    }
+    const half = async (): Promise<void> => {
+      await this.#inner.removeEach(prefix, entries.slice(0, Math.ceil(entries.length / 2)))
+    }
+    await this.#call('file-remove', `removeEach ${prefix}`, { whole, half })
   }
 
   async removeLeftOvers(prefix: string, beforeMs: number): Promise<number> {

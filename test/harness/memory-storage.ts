@@ -5,6 +5,7 @@ import { type ByteSource, collect } from '../../src/pipe/pipe.ts'
 import type {
   GetRange,
   LinkEntry,
+  NameEntry,
   ObjectEntry,
   Storage,
   StorageEntry,
@@ -22,7 +23,7 @@ export class MemoryStorage implements Storage {
   }
 
   async put(key: string, body: ByteSource | Buffer): Promise<number> {
-    const bytes = Buffer.isBuffer(body) ? body : await collect(body, WRITTEN_BYTES_MAX)
+    const bytes = Buffer.isBuffer(body) ? Buffer.from(body) : await collect(body, WRITTEN_BYTES_MAX)
     this.#objects.set(key, bytes)
     return bytes.length
   }
@@ -50,6 +51,10 @@ export class MemoryStorage implements Storage {
     return [...entries.values()].toSorted((left, right) => compareBytes(left.name, right.name))
   }
 
+  async names(prefix: string): Promise<readonly NameEntry[]> {
+    return (await this.list(prefix)).map(({ kind, name }) => ({ kind, name }))
+  }
+
   async listAll(prefix: string): Promise<readonly ObjectEntry[]> {
     const start = prefix === '' ? '' : `${prefix}/`
     const keys = await Promise.resolve([...this.#objects].filter(([key]) => key.startsWith(start)))
@@ -64,6 +69,14 @@ export class MemoryStorage implements Storage {
 
   async removeAll(prefix: string): Promise<void> {
     for (const { name } of await this.listAll(prefix)) this.#objects.delete(`${prefix}/${name}`)
+  }
+
+  async removeEach(prefix: string, entries: readonly NameEntry[]): Promise<void> {
+    for (const { kind, name } of entries) {
+      const key = prefix === '' ? name : `${prefix}/${name}`
+      if (kind === 'object') await this.remove(key)
+      else await this.removeAll(key)
+    }
   }
 
   async removeLeftOvers(): Promise<number> {

@@ -121,7 +121,7 @@ async function placesIn(
     )
   }
   const present = new Set(
-    (await repo.storage.list(archivePrefix(stanza))).map((entry) => entry.name),
+    (await repo.storage.names(archivePrefix(stanza))).map((entry) => entry.name),
   )
   return rows
     .map((row) => ({

@@ -253,10 +253,10 @@ async function historyLabels(
   fullLabel: string | undefined,
 ): Promise<readonly string[]> {
   const root = backupHistoryPrefix(stanza)
-  const years = await repo.storage.list(root)
+  const years = await repo.storage.names(root)
   const year = fullLabel?.slice(0, 4) ?? years.findLast(({ kind }) => kind === 'prefix')?.name
   if (year === undefined) return []
-  const entries = await repo.storage.list(`${root}/${year}`)
+  const entries = await repo.storage.names(`${root}/${year}`)
   return entries.map(({ name }) => name.replace(/\.manifest\.gz$/, ''))
 }
 

@@ -2,6 +2,7 @@
 import type { BackupInfo } from '../../format/backup-info.ts'
 import { latestKey } from '../../format/repo-path.ts'
 import { loadArchiveInfo, type Repo, saveArchiveInfo, saveBackupInfo } from '../../repo/repo.ts'
+import type { NameEntry } from '../../storage/storage.ts'
 
 export interface Changes {
   saveBackupInfo(info: BackupInfo): Promise<void>
@@ -9,8 +10,8 @@ export interface Changes {
   refreshArchiveInfo(): Promise<void>
   /** Points the link that people read to the newest backup. */
   linkLatest(label: string): Promise<void>
-  /** Removes one object. */
-  remove(key: string): Promise<void>
+  /** Removes what lies directly below a prefix: one after the other, and made durable once. */
+  removeEach(prefix: string, entries: readonly NameEntry[]): Promise<void>
   /** Removes everything below a prefix. */
   removeAll(prefix: string): Promise<void>
   /** Removes what interrupted writes left directly below a prefix before a time; how many. */
@@ -28,8 +29,8 @@ export function realChanges(repo: Repo, stanza: string): Changes {
     linkLatest: async (label) => {
       await repo.storage.link(latestKey(stanza), label)
     },
-    remove: async (key) => {
-      await repo.storage.remove(key)
+    removeEach: async (prefix, entries) => {
+      await repo.storage.removeEach(prefix, entries)
     },
     removeAll: async (prefix) => {
       await repo.storage.removeAll(prefix)
@@ -45,7 +46,7 @@ export const noChanges: Changes = {
   saveBackupInfo: nothing,
   refreshArchiveInfo: nothing,
   linkLatest: nothing,
-  remove: nothing,
+  removeEach: nothing,
   removeAll: nothing,
   removeLeftOvers: async () => 0,
 }

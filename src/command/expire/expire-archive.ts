@@ -1,5 +1,6 @@
 /** Removes the WAL that nobody needs, oldest first: what is cut off leaves WAL without holes. */
 import { archivePrefix } from '../../format/repo-path.ts'
+import type { NameEntry } from '../../storage/storage.ts'
 import type { RepoWork } from './repo-work.ts'
 import {
   type ArchivePlan,
@@ -7,7 +8,11 @@ import {
   historyFate,
   keepersOf,
   type RangedPlan,
+  within,
 } from './wal-retention.ts'
+
+/** Whole directories removed by one call, and made durable with it: 8,192 segments, at most, between two looks at a signal. */
+const FOLDERS_AT_ONCE = 32
 
 export async function expireArchive(work: RepoWork, plan: ArchivePlan): Promise<void> {
   const { say, changes, repo, stanza } = work
@@ -26,7 +31,7 @@ export async function expireArchive(work: RepoWork, plan: ArchivePlan): Promise<
 }
 
 async function expireRanges(work: RepoWork, plan: RangedPlan): Promise<void> {
-  const { say, repo, stanza, changes, context } = work
+  const { say, repo, stanza, changes } = work
   const { archiveId } = plan
   for (const { backup, start, stop } of plan.ranges) {
     if (backup === undefined) continue
@@ -37,55 +42,69 @@ async function expireRanges(work: RepoWork, plan: RangedPlan): Promise<void> {
   const removed = removedRuns((text) => {
     say.info(`${archiveId} ${text}`)
   })
-  const histories: string[] = []
-  for (const { kind, name } of await repo.storage.list(prefix)) {
-    context.signal.throwIfAborted()
-    if (kind === 'object') {
-      if (isHistory(name) && historyFate(plan, timelineOf(name)) === 'remove') histories.push(name)
-    } else if (/^[0-9A-F]{16}$/.test(name)) {
-      await expireFolder(work, plan, { name, prefix: `${prefix}/${name}`, removed })
-    }
-  }
+  const entries = await repo.storage.names(prefix)
+  await expireFolders(work, plan, { prefix, folders: entries.filter(isFolder), removed })
   removed.end()
   // A timeline's history is the last of it to go.
-  for (const name of histories) {
-    say.info(`${archiveId} remove history file ${name}`)
-    await changes.remove(`${prefix}/${name}`)
-  }
+  const histories = entries.filter(
+    ({ kind, name }) =>
+      kind === 'object' && isHistory(name) && historyFate(plan, timelineOf(name)) === 'remove',
+  )
+  for (const { name } of histories) say.info(`${archiveId} remove history file ${name}`)
+  if (histories.length > 0) await changes.removeEach(prefix, histories)
 }
 
-interface Folder {
-  readonly name: string
+interface Folders {
   readonly prefix: string
+  readonly folders: readonly NameEntry[]
   readonly removed: RemovedRuns
 }
 
-async function expireFolder(
-  { say, repo, changes }: RepoWork,
+async function expireFolders(
+  work: RepoWork,
   plan: RangedPlan,
-  { name, prefix, removed }: Folder,
+  { prefix, folders, removed }: Folders,
 ): Promise<void> {
-  const fate = folderFate(plan, name)
-  if (fate === 'keep') {
-    removed.kept()
-    return
+  const { say, changes, context } = work
+  let whole: NameEntry[] = []
+  const removeWhole = async (): Promise<void> => {
+    if (whole.length > 0) await changes.removeEach(prefix, whole)
+    whole = []
   }
-  if (fate === 'remove') {
-    say.detail(`${plan.archiveId} remove archive path ${name}`)
-    await changes.removeAll(prefix)
-    removed.removed(name)
-    return
+  for (const folder of folders) {
+    context.signal.throwIfAborted()
+    const fate = folderFate(plan, folder.name)
+    if (fate === 'remove') {
+      say.detail(`${plan.archiveId} remove archive path ${folder.name}`)
+      removed.removed(folder.name)
+      whole.push(folder)
+    }
+    if (fate !== 'remove' || whole.length === FOLDERS_AT_ONCE) await removeWhole()
+    if (fate === 'keep') removed.kept()
+    if (fate !== 'look') continue
+    const near = within(plan, folder.name)
+    await expireSegments(work, near, { prefix: `${prefix}/${folder.name}`, removed })
   }
-  for (const file of await repo.storage.list(prefix)) {
+  await removeWhole()
+}
+
+async function expireSegments(
+  { repo, changes }: RepoWork,
+  plan: RangedPlan,
+  { prefix, removed }: Pick<Folders, 'prefix' | 'removed'>,
+): Promise<void> {
+  const going: NameEntry[] = []
+  for (const file of await repo.storage.names(prefix)) {
     const [segment] = /^[0-9A-F]{24}/.exec(file.name) ?? []
     if (file.kind !== 'object' || segment === undefined) continue
     if (keepersOf(plan, segment).length > 0) {
       removed.kept()
-      continue
+    } else {
+      removed.removed(segment)
+      going.push(file)
     }
-    await changes.remove(`${prefix}/${file.name}`)
-    removed.removed(segment)
   }
+  if (going.length > 0) await changes.removeEach(prefix, going)
 }
 
 interface RemovedRuns {
@@ -117,6 +136,10 @@ function removedRuns(tell: (text: string) => void): RemovedRuns {
       if (runs === 0) tell('no archive to remove')
     },
   }
+}
+
+function isFolder({ kind, name }: NameEntry): boolean {
+  return kind === 'prefix' && /^[0-9A-F]{16}$/.test(name)
 }
 
 function isHistory(name: string): boolean {

@@ -1,15 +1,15 @@
 /**
  * Takes backups away so that after every single step what backup.info lists can be restored.
  *
- * First backup.info stops listing them. Then the manifests go, newest first, and always those that build on others before
- * what they build on: a run that is cut off leaves backups that are whole, and the next one finds and removes them, or
+ * First backup.info stops listing them. Then the manifests go, always those that build on others before what they build on:
+ * a run that is cut off leaves backups that are whole, and the next one finds and removes them, or
  * directories without a manifest, which nothing refers to.
  */
-import { compareBytes } from '../../base/text.ts'
 import type { BackupInfo } from '../../format/backup-info.ts'
 import { fullLabelOf } from '../../format/label.ts'
 import { backupPrefix, copyKeyOf, manifestKey } from '../../format/repo-path.ts'
 import { listBackupLabels, type Reconstructed } from '../../repo/reconstruct.ts'
+import { together } from '../../worker/batch.ts'
 import type { RepoWork } from './repo-work.ts'
 import type { Removal, RetentionDecision } from './retention.ts'
 
@@ -23,22 +23,29 @@ export async function expireBackups(
   const info: BackupInfo = { ...found.info, backups: decision.kept }
   if (decision.removals.length > 0 || found.warnings.length > 0) await changes.saveBackupInfo(info)
   await repointLatest(work, found.info, decision)
-  const going = decision.removals.flatMap(({ labels }) => labels).toSorted(compareBytes)
-  for (const label of going.toReversed()) {
-    context.signal.throwIfAborted()
-    // The copy first: alone it would look like a backup to be resumed.
-    await changes.remove(copyKeyOf(manifestKey(stanza, label)))
-    await changes.remove(manifestKey(stanza, label))
-  }
+  // Side by side: no removal holds what an earlier one of them builds on.
+  await together(decision.removals.toReversed(), async (removal) => {
+    for (const label of removal.labels.toReversed()) {
+      context.signal.throwIfAborted()
+      await changes.removeEach(backupPrefix(stanza, label), MANIFESTS)
+    }
+  })
   const labels = await listBackupLabels(repo, stanza)
+  const going = decision.removals.flatMap((removal) => removal.labels)
   const leftOver = new Set([...going, ...(await unfinished(work, labels, found, decision))])
-  for (const label of labels.toReversed()) {
-    if (!leftOver.has(label)) continue
+  const folders = labels.filter((label) => leftOver.has(label))
+  await together(folders.toReversed(), async (label) => {
     context.signal.throwIfAborted()
     say.info(`remove expired backup ${label}`)
     await changes.removeAll(backupPrefix(stanza, label))
-  }
+  })
 }
+
+/** The copy last: what has only the other one would be listed again, and lack its copy from then on. */
+const MANIFESTS = [
+  { kind: 'object', name: 'backup.manifest' },
+  { kind: 'object', name: 'backup.manifest.copy' },
+] as const
 
 function removalText({ what, labels }: Removal): string {
   const set = labels.length > 1 ? ' set' : ''

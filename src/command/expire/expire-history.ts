@@ -1,8 +1,8 @@
 /** Removes the manifests that are kept of expired backups, when they are old enough. */
-import { compareBytes } from '../../base/text.ts'
 import { DAY_MS } from '../../base/units.ts'
 import { formatLabelTime, fullLabelOf, isLabel } from '../../format/label.ts'
 import { backupHistoryPrefix } from '../../format/repo-path.ts'
+import type { NameEntry } from '../../storage/storage.ts'
 import type { RepoWork } from './repo-work.ts'
 import type { RetentionDecision } from './retention.ts'
 
@@ -15,24 +15,24 @@ export async function expireHistory(
   if (rules.historyDays === undefined) return
   const current = new Set(kept.map(({ label }) => label))
   const oldest = `${formatLabelTime(context.clock.nowMs() - rules.historyDays * DAY_MS)}F`
-  const goes = (name: string): boolean => {
+  const goes = ({ kind, name }: NameEntry): boolean => {
     const label = name.slice(0, -SUFFIX.length)
-    if (!name.endsWith(SUFFIX) || !isLabel(label) || current.has(label)) return false
+    if (kind !== 'object' || !name.endsWith(SUFFIX) || !isLabel(label) || current.has(label))
+      return false
     return rules.historyDays === 0 || fullLabelOf(label) < oldest
   }
   const root = backupHistoryPrefix(stanza)
-  for (const year of await repo.storage.list(root)) {
+  for (const year of await repo.storage.names(root)) {
     if (year.kind !== 'prefix' || !/^\d{4}$/.test(year.name)) continue
-    const names = (await repo.storage.list(`${root}/${year.name}`)).map(({ name }) => name)
-    if (year.name < oldest.slice(0, 4) && names.every(goes)) {
+    context.signal.throwIfAborted()
+    const entries = await repo.storage.names(`${root}/${year.name}`)
+    const going = entries.filter(goes).toReversed()
+    if (year.name < oldest.slice(0, 4) && going.length === entries.length) {
       say.info(`remove expired backup history path ${year.name}`)
       await changes.removeAll(`${root}/${year.name}`)
-      continue
-    }
-    for (const name of names.filter(goes).toSorted(compareBytes).toReversed()) {
-      context.signal.throwIfAborted()
-      say.info(`remove expired backup history manifest ${name}`)
-      await changes.remove(`${root}/${year.name}/${name}`)
+    } else if (going.length > 0) {
+      for (const { name } of going) say.info(`remove expired backup history manifest ${name}`)
+      await changes.removeEach(`${root}/${year.name}`, going)
     }
   }
 }

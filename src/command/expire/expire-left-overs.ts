@@ -16,7 +16,7 @@ export async function expireLeftOvers({
   const clean = async (prefix: string): Promise<readonly string[]> => {
     context.signal.throwIfAborted()
     removed += await changes.removeLeftOvers(prefix, beforeMs)
-    const entries = await repo.storage.list(prefix)
+    const entries = await repo.storage.names(prefix)
     return entries.filter(({ kind }) => kind === 'prefix').map(({ name }) => `${prefix}/${name}`)
   }
   for (const archive of await clean(archivePrefix(stanza))) {

@@ -136,7 +136,7 @@ async function planRepo(work: RepoWork): Promise<RepoPlan | undefined> {
   })
   for (const { level, text } of decision.notes) say[level](text)
   checkPageErrors(work, decision)
-  const entries = await repo.storage.list(archivePrefix(stanza))
+  const entries = await repo.storage.names(archivePrefix(stanza))
   const archives = planArchives({
     kept: decision.kept,
     history: archive.history,

@@ -5,7 +5,14 @@ import { archivePrefix } from '../../format/repo-path.ts'
 import type { Context } from '../command.ts'
 import type { RepoWork } from './repo-work.ts'
 import type { Reason, RetentionDecision } from './retention.ts'
-import { type ArchivePlan, historyFate, keepersOf, type WalRange } from './wal-retention.ts'
+import {
+  type ArchivePlan,
+  historyFate,
+  keepersOf,
+  type RangedPlan,
+  type WalRange,
+  within,
+} from './wal-retention.ts'
 
 type Action = 'keep' | 'remove'
 
@@ -32,9 +39,9 @@ interface ArchiveExplanation {
 interface WalExplanation {
   /** First and last segment of stored files that share a fate; what lies between may not be stored. */
   readonly start: string
-  readonly stop: string
+  stop: string
   /** Partial segments and backup labels counted too. */
-  readonly files: number
+  files: number
   readonly action: Action
   readonly keepers: readonly { readonly backup: string; readonly why: WalRange['why'] }[]
 }
@@ -71,13 +78,15 @@ async function explainArchive(
 ): Promise<ArchiveExplanation> {
   const prefix = archivePrefix(stanza, plan.archiveId)
   const ranges: WalExplanation[] = []
+  const shown = plan.action === 'ranges' ? { ...plan, ranges: shownRanges(plan) } : plan
   const histories: { readonly file: string; readonly action: Action }[] = []
-  for (const { kind, name } of await repo.storage.list(prefix)) {
+  for (const { kind, name } of await repo.storage.names(prefix)) {
     context.signal.throwIfAborted()
     if (kind === 'prefix' && /^[0-9A-F]{16}$/.test(name)) {
-      for (const file of await repo.storage.list(`${prefix}/${name}`)) {
+      const near = shown.action === 'ranges' ? within(shown, name) : shown
+      for (const file of await repo.storage.names(`${prefix}/${name}`)) {
         const [segment] = /^[0-9A-F]{24}/.exec(file.name) ?? []
-        if (segment !== undefined) addSegment(ranges, plan, segment)
+        if (segment !== undefined) addSegment(ranges, near, segment)
       }
     } else if (/^[0-9A-F]{8}\.history$/.test(name)) {
       histories.push({ file: name, action: historyAction(plan, name) })
@@ -93,29 +102,31 @@ function historyAction(plan: ArchivePlan, name: string): Action {
 
 /** Lengthens the last range, or begins one where the fate is another. */
 function addSegment(ranges: WalExplanation[], plan: ArchivePlan, segment: string): void {
-  const keepers = plan.action === 'ranges' ? shownKeepers(keepersOf(plan, segment)) : []
+  const keepers = plan.action === 'ranges' ? keepersOf(plan, segment).map(keeperOf) : []
   const action = plan.action === 'ranges' ? (keepers.length > 0 ? 'keep' : 'remove') : plan.action
   const last = ranges.at(-1)
   const same =
     last?.action === action &&
     last.keepers.map(({ backup }) => backup).join() === keepers.map(({ backup }) => backup).join()
   if (last !== undefined && same) {
-    ranges[ranges.length - 1] = { ...last, stop: segment, files: last.files + 1 }
+    last.stop = segment
+    last.files += 1
   } else {
     ranges.push({ start: segment, stop: segment, files: 1, action, keepers })
   }
 }
 
-/** Every backup that needs it to be consistent; of those from which recovery goes on for ever, only the first. */
-function shownKeepers(keepers: readonly WalRange[]): WalExplanation['keepers'] {
-  const [open] = keepers
-    .filter(({ why }) => why !== 'consistency')
+/** What makes backups consistent; of the ranges that go on for ever, only the one that begins first: it holds the others. */
+function shownRanges({ ranges }: RangedPlan): readonly WalRange[] {
+  const [open] = ranges
+    .filter(({ stop }) => stop === undefined)
     .toSorted((left, right) => (left.start < right.start ? -1 : 1))
-  const closed = keepers.filter(({ why }) => why === 'consistency')
-  return [...closed, ...(open === undefined ? [] : [open])].map(({ backup, why }) => ({
-    backup: backup ?? '--archive-expire-before',
-    why,
-  }))
+  const closed = ranges.filter(({ stop }) => stop !== undefined)
+  return [...closed, ...(open === undefined ? [] : [open])]
+}
+
+function keeperOf({ backup, why }: WalRange): WalExplanation['keepers'][number] {
+  return { backup: backup ?? '--archive-expire-before', why }
 }
 
 export function printExplanations(
@@ -142,6 +153,7 @@ function explanationText({ repo, backups, archives }: RepoExplanation): string {
 function rangeText({ action, start, stop, files, keepers }: WalExplanation): string {
   const because = keepers.map(({ backup, why }) => `${backup} (${why})`).join(', ')
   const text = action === 'remove' ? 'nobody needs it' : because
+  const range = start === stop ? start : `${start}..${stop}`
   const end = text === '' ? '' : `: ${text}`
-  return `${action.padEnd(6)} ${start}..${stop}, ${files} files${end}`
+  return `${action.padEnd(6)} ${range}, ${files} ${files === 1 ? 'file' : 'files'}${end}`
 }

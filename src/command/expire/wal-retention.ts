@@ -139,6 +139,15 @@ function timelineOf(segment: string): number {
   return Number.parseInt(segment.slice(0, 8), 16)
 }
 
+/** The plan as far as it concerns a directory of segments, by its 16 digits: there may be a range for each backup. */
+export function within(plan: RangedPlan, folder: string): RangedPlan {
+  const [first, last] = endsOf(folder)
+  const ranges = plan.ranges.filter(
+    ({ start, stop }) => start <= last && (stop === undefined || stop >= first),
+  )
+  return { ...plan, ranges }
+}
+
 /** Who needs a segment, by the 24 digits that its file's name begins with; nobody: it goes. */
 export function keepersOf({ ranges }: RangedPlan, segment: string): readonly WalRange[] {
   return ranges.filter(
@@ -146,18 +155,19 @@ export function keepersOf({ ranges }: RangedPlan, segment: string): readonly Wal
   )
 }
 
-/** Of a directory of segments, by its 16 digits: all stay, all go, or each is to be looked at. */
-export function folderFate({ ranges }: RangedPlan, folder: string): 'keep' | 'remove' | 'look' {
-  const first = `${folder}00000000`
-  const last = `${folder}FFFFFFFF`
-  const whole = ranges.some(
+/** Of a directory of segments: all stay, all go, or each is to be looked at. */
+export function folderFate(plan: RangedPlan, folder: string): 'keep' | 'remove' | 'look' {
+  const [first, last] = endsOf(folder)
+  const { ranges } = within(plan, folder)
+  const isWhole = ranges.some(
     ({ start, stop }) => start <= first && (stop === undefined || stop >= last),
   )
-  if (whole) return 'keep'
-  const touched = ranges.some(
-    ({ start, stop }) => start <= last && (stop === undefined || stop >= first),
-  )
-  return touched ? 'look' : 'remove'
+  if (isWhole) return 'keep'
+  return ranges.length > 0 ? 'look' : 'remove'
+}
+
+function endsOf(folder: string): readonly [first: string, last: string] {
+  return [`${folder}00000000`, `${folder}FFFFFFFF`]
 }
 
 /** Of `00000002.history`, by its timeline. */

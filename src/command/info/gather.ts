@@ -4,6 +4,7 @@ import { compareBytes } from '../../base/text.ts'
 import type { ArchiveInfo } from '../../format/archive-info.ts'
 import { type BackupHistory, currentBackupHistory } from '../../format/backup-info.ts'
 import { archivePrefix, manifestKey } from '../../format/repo-path.ts'
+import { isLabel } from '../../format/label.ts'
 import { archiveId, parseArchivedSegment } from '../../format/wal.ts'
 import { isLocked, lockFile, readLock } from '../../repo/lock.ts'
 import {
@@ -69,11 +70,13 @@ async function survey(
   label: string | undefined,
 ): Promise<Survey> {
   try {
+    // Not `latest`: that is a link, for people.
     const hasLabel =
       stanza !== undefined &&
       label !== undefined &&
+      isLabel(label) &&
       (await repo.storage.stat(manifestKey(stanza, label))) !== undefined
-    const entries = await repo.storage.list('backup')
+    const entries = await repo.storage.names('backup')
     const stanzas = entries
       .filter(({ kind, name }) => kind === 'prefix' && (stanza === undefined || name === stanza))
       .map(({ name }) => name)
@@ -236,7 +239,7 @@ function archiveIdOf(info: ArchiveInfo, { id, version, systemId }: BackupHistory
 /** The first and the last segment; what lies between is not looked at. */
 async function readArchiveFacts(repo: Repo, stanza: string, id: string): Promise<ArchiveFacts> {
   const root = archivePrefix(stanza, id)
-  const directories = (await repo.storage.list(root))
+  const directories = (await repo.storage.names(root))
     .filter(({ kind, name }) => kind === 'prefix' && /^[0-9A-F]{16}$/.test(name))
     .map(({ name }) => `${root}/${name}`)
   const min = (await firstWithSegments(repo, directories))?.at(0)
@@ -250,7 +253,7 @@ async function firstWithSegments(
   directories: readonly string[],
 ): Promise<readonly string[] | undefined> {
   for (const directory of directories) {
-    const segments = (await repo.storage.list(directory)).flatMap(({ kind, name }) => {
+    const segments = (await repo.storage.names(directory)).flatMap(({ kind, name }) => {
       const parsed = kind === 'object' ? parseArchivedSegment(name) : undefined
       return parsed === undefined || parsed.partial ? [] : [parsed.segment]
     })

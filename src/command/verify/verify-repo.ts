@@ -113,7 +113,7 @@ async function archiveIds(checker: Checker, info: ArchiveInfo): Promise<readonly
   const { repo, stanza, findings } = checker
   const ids: string[] = []
   try {
-    for (const { kind, name } of await repo.storage.list(archivePrefix(stanza))) {
+    for (const { kind, name } of await repo.storage.names(archivePrefix(stanza))) {
       if (kind === 'prefix' && parseArchiveId(name) !== undefined) ids.push(name)
     }
   } catch (error) {
