@@ -9,9 +9,10 @@ export interface StorageSpec {
   readonly root: string
 }
 
-export function openStorage(spec: StorageSpec): Storage {
-  return openPosixStorage({ root: spec.root })
-}
+/** Worker code takes one, so that tests can do its jobs on a storage of theirs. */
+export type OpenStorage = (spec: StorageSpec) => Storage
+
+export const openStorage: OpenStorage = ({ root }) => openPosixStorage({ root })
 
 export function isStorageSpec(value: unknown): value is StorageSpec {
   return (

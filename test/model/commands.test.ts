@@ -1,13 +1,13 @@
 /**
  * Random sequences of commands on one repository, some of them cut off as by a kill, against a model of what must be true
- * after each: every listed backup gives back the files as they were, no acknowledged segment is missing or changed, and no
- * command ever needs a manual step to work again.
+ * after each: every listed backup gives back the files as they were, no acknowledged segment is missing or changed, no
+ * command ever needs a manual step to work again, and verify says the same of the repository.
  *
- * MODEL_SEED=<seed> repeats a sequence; with PGSURETY_TEST_FULL there are thousands of steps.
+ * MODEL_SEED=<seed> repeats a sequence, MODEL_SEQUENCES=<count> says how many there are.
  */
 import assert from 'node:assert/strict'
 import { createHash, randomInt } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { asAppError } from '../../src/base/error.ts'
@@ -18,14 +18,16 @@ import type { Command } from '../../src/command/command.ts'
 import { expire } from '../../src/command/expire/expire.ts'
 import { restore } from '../../src/command/restore/restore.ts'
 import { stanzaCreate } from '../../src/command/stanza-create.ts'
+import { verify } from '../../src/command/verify/verify.ts'
+import { manifestKey } from '../../src/format/repo-path.ts'
 import { findSegment, readArchived } from '../../src/repo/archive.ts'
 import { readStored } from '../../src/repo/read-stored.ts'
-import { reconstruct } from '../../src/repo/reconstruct.ts'
+import { listBackupLabels, reconstruct } from '../../src/repo/reconstruct.ts'
 import { loadArchiveInfo, loadBackupInfo, loadManifest, type Repo } from '../../src/repo/repo.ts'
 import { storedFile, storedSet } from '../../src/repo/stored-file.ts'
-import { openPosixStorage } from '../../src/storage/posix.ts'
 import { testContext } from '../harness/context.ts'
 import { type FaultPlan, faultyStorage } from '../harness/faulty-storage.ts'
+import { MemoryStorage } from '../harness/memory-storage.ts'
 import { type Folder, temporaryFolder } from '../harness/run.ts'
 import { seededRandom } from '../scenario/killing.ts'
 import { poolHere } from '../scenario/pool-here.ts'
@@ -34,8 +36,10 @@ import { dropPrivileges } from '../scenario/unprivileged.ts'
 import { sha1, type Snapshot, TinyCluster } from './tiny-cluster.ts'
 
 const FULL = process.env['PGSURETY_TEST_FULL'] !== undefined
-const SEQUENCES = FULL ? 100 : 2
-const STEPS = 50
+const SEQUENCES = Number(process.env['MODEL_SEQUENCES'] ?? (FULL ? 100 : 4))
+const STEPS = 12
+/** Where nothing waits for a disk: a kill is of the process, not of the machine. */
+const MEMORY_DISK = '/dev/shm'
 const FIRST_SEED = Number(process.env['MODEL_SEED'] ?? randomInt(2 ** 31))
 const HOUR_MS = 3_600_000
 const BEGIN_MS = 1_767_222_000_000
@@ -51,7 +55,7 @@ const NO_FAULT: FaultPlan = { failAt: 0, mode: 'error-before' }
 let folder: Folder
 
 before(async () => {
-  folder = await temporaryFolder('model')
+  folder = await temporaryFolder('model', ...(existsSync(MEMORY_DISK) ? [MEMORY_DISK] : []))
   await TinyCluster.prepare(folder.path)
   dropPrivileges()
 })
@@ -76,6 +80,8 @@ for (let sequence = 0; sequence < SEQUENCES; sequence += 1) {
       await assertTrue(world)
     }
     await assertAllReadable(world)
+    await takeBackup(world)
+    await verifyAll(world)
     t.diagnostic([...done].map(([name, count]) => `${count} ${name}`).join(', '))
   })
 }
@@ -91,6 +97,8 @@ interface World {
   readonly snapshots: Map<string, Snapshot>
   /** Name → checksum of segments whose push was acknowledged. */
   readonly acknowledged: Map<string, string>
+  /** Something was killed since the last backup that ended well: what is stored may differ from what is listed. */
+  state: 'orderly' | 'cut-off'
 }
 
 interface ModelClock extends Clock {
@@ -130,9 +138,10 @@ function openWorld(seed: number): World {
     cluster,
     root,
     common,
-    repo: openRepo(common),
+    repo: { ...openRepo(common), storage: new MemoryStorage(new Map()) },
     snapshots: new Map(),
     acknowledged: new Map(),
+    state: 'orderly',
   }
 }
 
@@ -161,18 +170,17 @@ async function run(
   argv: readonly string[],
   plan: FaultPlan = NO_FAULT,
 ): Promise<Ran> {
-  const storage = faultyStorage(openPosixStorage({ root: world.repo.storage.location }), plan)
+  const storage = faultyStorage(world.repo.storage, plan)
   const ran = testContext({
     argv: [...world.common, ...argv],
     clock: world.clock,
     openStorage: () => storage,
   })
-  const context = command === backup ? { ...ran.context, openPool: poolHere(storage) } : ran.context
   try {
-    assert.equal(await command(context), 0)
+    assert.equal(await command({ ...ran.context, openPool: poolHere(storage) }), 0)
     return { error: undefined, output: ran.output() }
   } catch (error) {
-    return { error: asAppError(error), output: `${ran.output()}${ran.logText()}` }
+    return { error: asAppError(error), output: `${ran.output()}\n${ran.logText()}` }
   }
 }
 
@@ -197,6 +205,7 @@ const ACTIONS: readonly (readonly [weight: number, name: string, act: Action])[]
   [3, 'segments pushed', pushSegment],
   [2, 'pushes killed', killPush],
   [1, 'restores', restoreOne],
+  [2, 'verifications', verifyAll],
 ]
 
 function chooseAction(random: () => number): readonly [name: string, act: Action] {
@@ -224,6 +233,7 @@ async function takeBackup(world: World): Promise<void> {
   const output = await mustSucceed(world, backup, backupArgv(world))
   const label = /"label":"(.*?)"/.exec(output)?.[1] ?? ''
   world.snapshots.set(label, world.cluster.snapshot())
+  world.state = 'orderly'
 }
 
 /** The call at which it dies; now and then later than the last one, and then it lives. */
@@ -237,18 +247,14 @@ async function killBackup(world: World): Promise<void> {
   world.cluster.change(world.clock.nowMs())
   world.clock.pass(HOUR_MS)
   await run(world, backup, backupArgv(world), death(world, 60))
+  world.state = 'cut-off'
   // It may have come as far as to exist.
-  for (const label of finishedLabels(world)) {
-    if (!world.snapshots.has(label)) world.snapshots.set(label, world.cluster.snapshot())
+  for (const label of await listBackupLabels(world.repo, 'demo')) {
+    const isFinished = (await world.repo.storage.stat(manifestKey('demo', label))) !== undefined
+    if (isFinished && !world.snapshots.has(label)) {
+      world.snapshots.set(label, world.cluster.snapshot())
+    }
   }
-}
-
-function finishedLabels({ root }: World): readonly string[] {
-  const path = join(root, 'repo/backup/demo')
-  if (!existsSync(path)) return []
-  return readdirSync(path).filter(
-    (name) => /^\d{8}-/.test(name) && existsSync(join(path, name, 'backup.manifest')),
-  )
 }
 
 function expireArgv(world: World): readonly string[] {
@@ -268,6 +274,7 @@ async function expireByRule(world: World): Promise<void> {
 
 async function killExpire(world: World): Promise<void> {
   await run(world, expire, expireArgv(world), death(world, 40))
+  world.state = 'cut-off'
 }
 
 async function expireByName(world: World): Promise<void> {
@@ -313,6 +320,27 @@ async function restoreOne(world: World): Promise<void> {
     const content = readFileSync(join(target, name.slice('pg_data/'.length)))
     const same = sha1(content) === checksum
     assert(same || name === 'pg_data/global/pg_control', `${label}: ${name}`)
+  }
+}
+
+/** Nothing is wrong, but for what a command that was cut off has not listed yet or no longer lists. */
+async function verifyAll(world: World): Promise<void> {
+  const { error, output } = await run(world, verify, ['--output=json', 'verify'])
+  const [text = ''] = output.split('\n')
+  const [report] = JSON.parse(text)
+  const listed = new Set(
+    (await loadBackupInfo(world.repo, 'demo')).backups.map(({ label }) => label),
+  )
+  for (const { label, status } of report.backup) {
+    assert(!listed.has(label) || status === 'valid', `${label} is ${status}: ${output}`)
+  }
+  if (world.state === 'orderly') {
+    assert.equal(error, undefined, output)
+    assert.deepEqual([report.status, report.problem], ['ok', []], output)
+  }
+  for (const { kind, backup: labels } of report.problem) {
+    const isUnlisted = kind === 'missing' && labels.every((label: string) => !listed.has(label))
+    assert(kind === 'inconsistent' || isUnlisted, output)
   }
 }
 

@@ -75,6 +75,8 @@ export class TinyCluster {
     this.#segments += 1
     const name = segment(1, this.#segments)
     const content = Buffer.from(this.#segment)
+    // Where it stands in the WAL.
+    content.writeBigUInt64LE(BigInt(this.#segments * content.length), 8)
     this.#bytes(1000).copy(content, 8192)
     const path = join(this.#folder, name)
     writeFileSync(path, content)

@@ -6,17 +6,14 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Secret } from '../../src/base/secret.ts'
-import { checkPieces } from '../../src/command/verify/check-job.ts'
-import type { Context } from '../../src/command/command.ts'
 import { verify } from '../../src/command/verify/verify.ts'
-import type { Storage } from '../../src/storage/storage.ts'
-import type { Pool, PoolOptions } from '../../src/worker/worker.ts'
 import { startArchiving } from '../harness/archiving.ts'
 import { testContext } from '../harness/context.ts'
 import { MemoryStorage } from '../harness/memory-storage.ts'
 import { type Folder, runAs, temporaryFolder } from '../harness/run.ts'
 import { damage, type Damage } from './damage.ts'
 import { chooseSeed, seededRandom } from './killing.ts'
+import { poolHere } from './pool-here.ts'
 import { smallRepository, type SmallRepository, STANZA } from './small-repository.ts'
 
 const CHANGES = process.env['PGSURETY_TEST_FULL'] === undefined ? 100 : 5000
@@ -72,27 +69,6 @@ after(async () => {
 interface Report {
   readonly status: string
   readonly problem: readonly { readonly object: string; readonly backup: readonly string[] }[]
-}
-
-/** In the place of threads, which could not be handed a storage in memory. */
-function poolHere(storage: Storage): Context['openPool'] {
-  const check = checkPieces(storage)
-  return async <Job, Result>({ parse }: PoolOptions<Result>): Promise<Pool<Job, Result>> =>
-    await Promise.resolve({
-      async *run(jobs) {
-        for await (const job of jobs) {
-          assert(isBatch(job))
-          yield { job, result: parse(await check(job)) }
-        }
-      },
-      [Symbol.asyncDispose]: async () => undefined,
-    })
-}
-
-type Batch = Parameters<ReturnType<typeof checkPieces>>[0]
-
-function isBatch(value: unknown): value is Batch {
-  return typeof value === 'object' && value !== null && 'pieces' in value
 }
 
 async function verified(repo: string, objects: Map<string, Buffer>): Promise<Report> {

@@ -1,31 +1,24 @@
-import assert from 'node:assert/strict'
-import { type CopySetup, type CopyTask, copyTasks } from '../../src/command/backup/copy-job.ts'
 import type { Context } from '../../src/command/command.ts'
+import type { OpenStorage } from '../../src/storage/open.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import type { Pool, PoolOptions } from '../../src/worker/worker.ts'
 
-/** In place of worker threads, which cannot be handed an open storage: copies for a backup, one task after the other, to `storage`. */
+/** What a job module exports; see worker/message.ts. */
+type OpenJobs = (setup: unknown, open: OpenStorage) => Promise<(job: unknown) => Promise<unknown>>
+
+/** In place of worker threads, which cannot be handed an open storage: does their jobs, one after the other, on `storage`. */
 export function poolHere(storage: Storage): Context['openPool'] {
-  return async <Job, Result>({ setup, parse }: PoolOptions<Result>): Promise<Pool<Job, Result>> => {
-    assert(isCopySetup(setup))
-    const copy = copyTasks(storage, setup)
+  return async <Job, Result>(options: PoolOptions<Result>): Promise<Pool<Job, Result>> => {
+    const { openJobs }: { openJobs: OpenJobs } = await import(options.jobModule.href)
+    const doJob = await openJobs(options.setup, () => storage)
     return {
       async *run(jobs, signal) {
         for await (const job of jobs) {
           signal?.throwIfAborted()
-          assert(isTask(job))
-          yield { job, result: parse(await copy(job)) }
+          yield { job, result: options.parse(await doJob(job)) }
         }
       },
       [Symbol.asyncDispose]: async () => undefined,
     }
   }
-}
-
-function isCopySetup(value: unknown): value is CopySetup {
-  return typeof value === 'object' && value !== null && 'pageSizeBytes' in value
-}
-
-function isTask(value: unknown): value is CopyTask {
-  return typeof value === 'object' && value !== null && 'jobs' in value && 'bundle' in value
 }

@@ -12,7 +12,12 @@ import { type ByteSource, single, through, unlessEmpty } from '../../pipe/pipe.t
 import { type PageCheck, pageCheck } from '../../postgres/page.ts'
 import { readControlFile } from '../../postgres/read-control-file.ts'
 import { loadBlockMap } from '../../repo/stored-blocks.ts'
-import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
+import {
+  isStorageSpec,
+  type OpenStorage,
+  openStorage,
+  type StorageSpec,
+} from '../../storage/open.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
 import { known, type PriorContent, type StoredCopy } from './known-content.ts'
@@ -261,9 +266,10 @@ function isPriorContent({ sizeBytes, prior }: CopyJob, result: Copied): boolean 
 /** Worker entry: see worker/thread.ts. */
 export async function openJobs(
   setup: unknown,
+  open: OpenStorage = openStorage,
 ): Promise<(task: unknown) => Promise<readonly CopyResult[]>> {
   if (!isCopySetup(setup)) throw new AppError('assert', 'invalid set-up for a backup worker')
-  const run = copyTasks(openStorage(setup.storage), setup)
+  const run = copyTasks(open(setup.storage), setup)
   return async (task) => {
     if (!isTask(task)) throw new AppError('assert', 'invalid task for a backup worker')
     return await run(task)

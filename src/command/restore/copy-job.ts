@@ -23,7 +23,12 @@ import { MIB } from '../../base/units.ts'
 import { type ByteSource, measure, through } from '../../pipe/pipe.ts'
 import { readStored } from '../../repo/read-stored.ts'
 import type { StoredFile, StoredSet } from '../../repo/stored-file.ts'
-import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
+import {
+  isStorageSpec,
+  type OpenStorage,
+  openStorage,
+  type StorageSpec,
+} from '../../storage/open.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
 import { patchBlocks } from './patch-blocks.ts'
@@ -106,9 +111,10 @@ async function placeHole(job: PlaceJob): Promise<PlaceResult> {
 /** Worker entry: see worker/thread.ts. */
 export async function openJobs(
   setup: unknown,
+  open: OpenStorage = openStorage,
 ): Promise<(batch: unknown) => Promise<readonly PlaceResult[]>> {
   if (!isPlaceSetup(setup)) throw new AppError('assert', 'invalid set-up for a restore worker')
-  const run = placeJobs(openStorage(setup.storage), setup)
+  const run = placeJobs(open(setup.storage), setup)
   return async (batch) => {
     if (!isBatch(batch)) throw new AppError('assert', 'invalid jobs for a restore worker')
     return await run(batch)

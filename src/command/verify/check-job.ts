@@ -12,7 +12,12 @@ import type { CompressType } from '../../pipe/compress-type.ts'
 import { type ByteSource, type Filter, type Measure, measure, through } from '../../pipe/pipe.ts'
 import { readStored } from '../../repo/read-stored.ts'
 import type { StoredBlocks, StoredSet } from '../../repo/stored-file.ts'
-import { isStorageSpec, openStorage, type StorageSpec } from '../../storage/open.ts'
+import {
+  isStorageSpec,
+  type OpenStorage,
+  openStorage,
+  type StorageSpec,
+} from '../../storage/open.ts'
 import type { GetRange, Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
 import { damaged, isOutcome, type Outcome, outcomeOf, VALID } from './outcome.ts'
@@ -66,9 +71,10 @@ export function checkPieces(storage: Storage): (batch: CheckBatch) => Promise<re
 /** Worker entry: see worker/thread.ts. */
 export async function openJobs(
   setup: unknown,
+  open: OpenStorage = openStorage,
 ): Promise<(batch: unknown) => Promise<readonly Outcome[]>> {
   if (!isCheckSetup(setup)) throw new AppError('assert', 'invalid set-up for a verify worker')
-  const check = checkPieces(openStorage(setup.storage))
+  const check = checkPieces(open(setup.storage))
   return async (batch) => {
     if (!isCheckBatch(batch)) throw new AppError('assert', 'invalid jobs for a verify worker')
     return await check(batch)
