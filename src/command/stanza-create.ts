@@ -11,48 +11,32 @@ import {
 import { FORMAT_NUMBER } from '../format/format.ts'
 import { generatePassphrase } from '../pipe/cipher.ts'
 import type { ControlFile } from '../postgres/control-file.ts'
-import { assertNotStopped } from '../repo/stop-file.ts'
 import {
   loadArchiveInfo,
   loadBackupInfo,
-  openRepos,
   type Repo,
   saveArchiveInfo,
   saveBackupInfo,
 } from '../repo/repo.ts'
-import { type Context, stanzaOf } from './command.ts'
-import { identifyCluster, matchInfoFiles } from './preflight.ts'
-import { lockStanza } from './stanza-lock.ts'
+import type { Context } from './command.ts'
+import { matchInfoFiles } from './preflight.ts'
+import { inEachRepo } from './stanza-repos.ts'
 
 /** The history id of a stanza's first cluster. */
 const FIRST_HISTORY_ID = 1
 
 export async function stanzaCreate(context: Context): Promise<number> {
-  const { config, log } = context
-  const stanza = stanzaOf(context)
-  assertNotStopped(config.text('lock-path'), stanza)
-  const repos = openRepos(config, context.openStorage)
-  await using _lock = await lockStanza(
-    context,
-    ['archive', 'backup', 'restore'],
-    repos.map(({ key }) => key),
-  )
-  const control = await identifyCluster(context, 'stanza-create')
-  const outcomes: { readonly repo: number; readonly outcome: Outcome }[] = []
-  for (const repo of repos) {
-    log.info(`stanza-create for stanza '${stanza}' on repo${repo.key}`)
+  await inEachRepo(context, 'stanza-create', async (repo, stanza, control) => {
     const outcome = await createIn(repo, stanza, control)
     if (outcome === 'valid') {
-      log.info(`stanza '${stanza}' already exists on repo${repo.key} and is valid`)
+      context.log.info(`stanza '${stanza}' already exists on repo${repo.key} and is valid`)
     } else if (outcome === 'repaired') {
-      log.info(
+      context.log.info(
         `stanza '${stanza}' on repo${repo.key} is valid, missing info files were written again`,
       )
     }
-    outcomes.push({ repo: repo.key, outcome })
-  }
-  if (config.text('output') === 'json')
-    context.print(`${JSON.stringify({ stanza, repos: outcomes })}\n`)
+    return outcome
+  })
   return 0
 }
 
@@ -93,7 +77,7 @@ async function createIn(repo: Repo, stanza: string, control: ControlFile): Promi
 /** A repository is made by its first stanza; the storage decides whether it may make its root. */
 async function rootExists(repo: Repo): Promise<boolean> {
   try {
-    await repo.storage.list('')
+    await repo.storage.names('')
     return true
   } catch (error) {
     if (isErrorKind(error, 'path-missing')) return false
@@ -113,8 +97,8 @@ function exists(pair: Pair): boolean {
 
 /** Something without info files is somebody's data: it must not become part of a new stanza. */
 async function assertEmpty(repo: Repo, stanza: string): Promise<void> {
-  const backups = await repo.storage.list(backupPrefix(stanza))
-  const archives = await repo.storage.list(archivePrefix(stanza))
+  const backups = await repo.storage.names(backupPrefix(stanza))
+  const archives = await repo.storage.names(archivePrefix(stanza))
   const full = [
     ...(backups.length > 0 ? ['backup directory'] : []),
     ...(archives.length > 0 ? ['archive directory'] : []),

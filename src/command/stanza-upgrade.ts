@@ -8,38 +8,22 @@ import type { ControlFile } from '../postgres/control-file.ts'
 import {
   loadArchiveInfo,
   loadBackupInfo,
-  openRepos,
   type Repo,
   saveArchiveInfo,
   saveBackupInfo,
 } from '../repo/repo.ts'
-import { assertNotStopped } from '../repo/stop-file.ts'
-import { type Context, stanzaOf } from './command.ts'
-import { type ClusterIdentity, identifyCluster, matchInfoFiles } from './preflight.ts'
-import { lockStanza } from './stanza-lock.ts'
+import type { Context } from './command.ts'
+import { type ClusterIdentity, matchInfoFiles } from './preflight.ts'
+import { inEachRepo } from './stanza-repos.ts'
 
 export async function stanzaUpgrade(context: Context): Promise<number> {
-  const { config, log } = context
-  const stanza = stanzaOf(context)
-  assertNotStopped(config.text('lock-path'), stanza)
-  const repos = openRepos(config, context.openStorage)
-  await using _lock = await lockStanza(
-    context,
-    ['archive', 'backup', 'restore'],
-    repos.map(({ key }) => key),
-  )
-  const control = await identifyCluster(context, 'stanza-upgrade')
-  const outcomes: { readonly repo: number; readonly outcome: Outcome }[] = []
-  for (const repo of repos) {
-    log.info(`stanza-upgrade for stanza '${stanza}' on repo${repo.key}`)
+  await inEachRepo(context, 'stanza-upgrade', async (repo, stanza, control) => {
     const outcome = await upgradeIn(repo, stanza, control)
     if (outcome === 'up-to-date') {
-      log.info(`stanza '${stanza}' on repo${repo.key} is already up to date`)
+      context.log.info(`stanza '${stanza}' on repo${repo.key} is already up to date`)
     }
-    outcomes.push({ repo: repo.key, outcome })
-  }
-  if (config.text('output') === 'json')
-    context.print(`${JSON.stringify({ stanza, repos: outcomes })}\n`)
+    return outcome
+  })
   return 0
 }
 
