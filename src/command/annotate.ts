@@ -1,19 +1,16 @@
 /** annotate: changes the notes on a backup in backup.info. Its manifest keeps those it was made with. */
 import { AppError, asAppError } from '../base/error.ts'
 import type { BackupInfo } from '../format/backup-info.ts'
-import { isLabel } from '../format/label.ts'
 import { reconstruct } from '../repo/reconstruct.ts'
 import { loadBackupInfo, openRepos, type Repo, saveBackupInfo } from '../repo/repo.ts'
 import { annotationsOf } from './annotations.ts'
+import { askedLabel } from './asked-label.ts'
 import { type Context, stanzaOf } from './command.ts'
 import { lockStanza } from './stanza-lock.ts'
 
 export async function annotate(context: Context): Promise<number> {
-  const { config, log } = context
-  const label = config.text('set')
-  if (!isLabel(label)) {
-    throw new AppError('option-invalid-value', `'${label}' is not a valid backup label format`)
-  }
+  const { config, log, signal } = context
+  const label = askedLabel(config) ?? ''
   const repos = openRepos(config, context.openStorage)
   await using _lock = await lockStanza(
     context,
@@ -26,6 +23,7 @@ export async function annotate(context: Context): Promise<number> {
     try {
       if ((await annotateIn(context, repo, label)) === 'annotated') annotated += 1
     } catch (error) {
+      signal.throwIfAborted()
       // One repository that is away must not keep the others from being annotated.
       const { exitCode, text } = asAppError(error)
       log.error(exitCode, `repo${repo.key}: ${text}`)

@@ -161,6 +161,9 @@ test('every single backup of the encrypted repository is told alike', async () =
 
 test('a backup that does not exist is told alike', async () => {
   await assertSame('plain', ['--stanza=demo', '--set=20200101-000000F'])
+  await assertSame('plain', ['--stanza=demo', '--set=nonsense'])
+  // A link that is there for people, and that pgBackRest follows, to tell of a backup without a name.
+  assert.match(await ours('plain', ['--stanza=demo', '--set=latest', 'info']), /backup not found/)
 })
 
 test('backups are chosen by type alike', async () => {

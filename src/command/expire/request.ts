@@ -1,8 +1,9 @@
 /** What expire was asked for: the options as data. */
 import { AppError } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
-import { type BackupKind, isLabel } from '../../format/label.ts'
+import type { BackupKind } from '../../format/label.ts'
 import { isSegmentName, type SegmentName } from '../../format/wal.ts'
+import { askedLabel } from '../asked-label.ts'
 import type { RetentionRules, Wanted } from './retention.ts'
 
 export interface ExpireRequest {
@@ -26,13 +27,10 @@ export function expireRequest(config: Config): ExpireRequest {
 }
 
 function wantedOf(config: Config): Wanted {
-  const label = config.command === 'expire' ? config.optionalText('set') : undefined
+  const label = config.command === 'expire' ? askedLabel(config) : undefined
   if (label === undefined) return { kind: config.flag('oldest') ? 'oldest' : 'retention' }
   if (config.flag('oldest')) {
     throw new AppError('option-invalid', '--oldest and --set cannot be used together')
-  }
-  if (!isLabel(label)) {
-    throw new AppError('option-invalid-value', `'${label}' is not a valid backup label format`)
   }
   return { kind: 'set', label }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { entry } from './backup-entry.fixture.ts'
+import { entry } from '../../../test/harness/backup-entry.ts'
 import {
   decideBackups,
   type RetentionDecision,
@@ -112,9 +112,10 @@ test('the oldest goes whatever the rules say, the last one never', () => {
   const decision = decide({ full: 9 }, { wanted: { kind: 'oldest' } })
   assert.deepEqual(kept(decision), [F2, D2, I2, F3])
   assert.equal(decision.rules.archive, 2)
-  const last = decide({}, { backups: BACKUPS.slice(-1), wanted: { kind: 'oldest' } })
-  assert.deepEqual(kept(last), [F3])
-  assert.match(last.notes[0]?.text ?? '', /no eligible full backup/)
+  assert.throws(() => decide({}, { backups: BACKUPS.slice(-1), wanted: { kind: 'oldest' } }), {
+    kind: 'backup-set-invalid',
+    message: /no eligible full backup/,
+  })
 })
 
 test('nothing goes by time when the clock seems to have jumped ahead', () => {

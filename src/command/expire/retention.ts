@@ -75,7 +75,7 @@ const DAY_S = 86_400
 const HOUR_S = 3600
 
 /**
- * Throws `backup-set-invalid` when the last full backup of a cluster was asked for, and `clock` when the clock may have
+ * Throws `backup-set-invalid` when what was asked for is the last full backup, and `clock` when the clock may have
  * jumped and backups would go because of it.
  */
 export function decideBackups(facts: RetentionFacts): RetentionDecision {
@@ -99,8 +99,11 @@ function effectiveRules({ backups, rules, wanted }: RetentionFacts): {
   if (wanted.kind !== 'oldest') return { rules, notes: [] }
   const full = backups.filter(({ kind }) => kind === 'full').length - 1
   if (full < 1) {
-    const text = 'expire oldest requested but no eligible full backup to expire'
-    return { rules, notes: [{ level: 'warn', text }] }
+    throw new AppError(
+      'backup-set-invalid',
+      'expire oldest requested but no eligible full backup to expire',
+      { hint: 'the last full backup stays: make another one first.' },
+    )
   }
   const repo = `repo${rules.repoKey}-retention`
   const overridden: Note = {

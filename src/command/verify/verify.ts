@@ -6,8 +6,8 @@
  * whatever it finds: 0 is "all of it was read and is right", and what could not be read is never that.
  */
 import { AppError, ERROR_EXIT_CODES } from '../../base/error.ts'
-import { isLabel } from '../../format/label.ts'
 import { openRepos } from '../../repo/repo.ts'
+import { askedLabel } from '../asked-label.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import type { Problem } from './findings.ts'
 import { reportToJson } from './report-json.ts'
@@ -22,10 +22,7 @@ const UNVERIFIED_EXIT_CODE = ERROR_EXIT_CODES.access
 export async function verify(context: Context): Promise<number> {
   const { config, log } = context
   const output = config.text('output')
-  const set = config.optionalText('set')
-  if (set !== undefined && !isLabel(set)) {
-    throw new AppError('option-invalid-value', `'${set}' is not a valid backup label format`)
-  }
+  const set = askedLabel(config)
   const tell = (problem: Problem): void => {
     // The report repeats them; without a report the log is all there is.
     if (output === 'none') log.warn(problemToText(problem))
