@@ -11,6 +11,7 @@ import {
 } from '../../src/command/info/facts.ts'
 import type { BackupEntry, BackupHistory } from '../../src/format/backup-info.ts'
 import type { Manifest } from '../../src/format/manifest.ts'
+import { entry } from './backup-entry.ts'
 
 export const EVERYTHING: Question = {
   gaps: 'not-told',
@@ -29,38 +30,19 @@ export const HISTORY: BackupHistory = {
 }
 
 /** 2026-11-22 18:20:58 UTC, two seconds long. */
-export const FULL: BackupEntry = {
+export const FULL = entry({
   label: '20261122-182058F',
-  kind: 'full',
-  format: 5,
-  version: '2.60.0',
   archiveStart: '000000010000000000000023',
   archiveStop: '000000010000000000000024',
-  error: false,
-  annotations: new Map(),
   lsnStart: '0/23000028',
   lsnStop: '0/24000100',
-  prior: undefined,
-  references: [],
   startS: 1795371658,
   stopS: 1795371660,
-  historyId: 1,
   sizeBytes: 24557453,
   sizeDeltaBytes: 24557453,
   repoSizeBytes: 3510424,
   repoSizeDeltaBytes: 3510424,
-  repoSizeMapBytes: undefined,
-  repoSizeMapDeltaBytes: undefined,
-  options: {
-    archiveCheck: true,
-    archiveCopy: false,
-    backupStandby: false,
-    checksumPage: true,
-    compress: true,
-    hardlink: false,
-    online: true,
-  },
-}
+})
 
 export const INCR: BackupEntry = {
   ...FULL,
@@ -149,5 +131,5 @@ export function stanza(...repos: readonly RepoFacts[]): StanzaFacts {
 }
 
 export function labelsOf(backups: readonly ListedBackup[]): readonly string[] {
-  return backups.map(({ entry }) => entry.label)
+  return backups.map(({ entry: { label } }) => label)
 }

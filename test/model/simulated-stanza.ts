@@ -4,7 +4,7 @@
  * numbers and not by names, for comparing with what retention makes of the names.
  */
 import { isErrorKind } from '../../src/base/error.ts'
-import { entry } from '../../src/command/expire/backup-entry.fixture.ts'
+import { entry } from '../harness/backup-entry.ts'
 import type { BackupEntry } from '../../src/format/backup-info.ts'
 import { type BackupKind, fullLabelOf, planLabel } from '../../src/format/label.ts'
 import { segment } from '../harness/stand-in.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { entry } from '../../../test/harness/backup-entry.ts'
 import type { BackupEntry, BackupInfo } from '../../format/backup-info.ts'
-import { kindOfLabel } from '../../format/label.ts'
 import type { ManifestOptions } from '../../format/manifest.ts'
 import { choosePrior, inheritOptions } from './prior.ts'
 
@@ -9,38 +9,7 @@ const FULL = '20260501-000000F'
 const LATER = '20260508-000000F'
 
 function entryOf(label: string, historyId = 2): BackupEntry {
-  return {
-    label,
-    kind: kindOfLabel(label),
-    format: 5,
-    version: '2.60.0',
-    archiveStart: undefined,
-    archiveStop: undefined,
-    error: false,
-    annotations: new Map(),
-    lsnStart: undefined,
-    lsnStop: undefined,
-    prior: undefined,
-    references: [],
-    startS: 0,
-    stopS: 0,
-    historyId,
-    sizeBytes: 0,
-    sizeDeltaBytes: 0,
-    repoSizeBytes: 0,
-    repoSizeDeltaBytes: 0,
-    repoSizeMapBytes: undefined,
-    repoSizeMapDeltaBytes: undefined,
-    options: {
-      archiveCheck: true,
-      archiveCopy: false,
-      backupStandby: false,
-      checksumPage: true,
-      compress: true,
-      hardlink: false,
-      online: true,
-    },
-  }
+  return entry({ label, historyId })
 }
 
 function infoOf(...backups: readonly BackupEntry[]): BackupInfo {

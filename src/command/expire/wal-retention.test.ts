@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { entry } from './backup-entry.fixture.ts'
+import { entry } from '../../../test/harness/backup-entry.ts'
 import {
   type ArchivePlan,
   folderFate,

@@ -1,47 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { entry } from '../../../test/harness/backup-entry.ts'
 import { isErrorKind } from '../../base/error.ts'
 import type { BackupEntry, BackupInfo } from '../../format/backup-info.ts'
 import { assertTargetAfter, chooseBackup, noBackup } from './choose.ts'
 
 /** A full backup that ended at `stopS` seconds and at LSN 0/<n>000000. */
-function entry(stopS: number, lsnStop: string): BackupEntry {
-  return {
-    label: `20260101-0000${String(stopS).padStart(2, '0')}F`,
-    kind: 'full',
-    format: 5,
-    version: 'x',
-    archiveStart: undefined,
-    archiveStop: undefined,
-    error: false,
-    annotations: new Map(),
-    lsnStart: undefined,
-    lsnStop,
-    prior: undefined,
-    references: [],
-    startS: stopS - 1,
-    stopS,
-    historyId: 1,
-    sizeBytes: 1,
-    sizeDeltaBytes: 1,
-    repoSizeBytes: 1,
-    repoSizeDeltaBytes: 1,
-    repoSizeMapBytes: undefined,
-    repoSizeMapDeltaBytes: undefined,
-    options: {
-      archiveCheck: true,
-      archiveCopy: false,
-      backupStandby: false,
-      checksumPage: true,
-      compress: false,
-      hardlink: false,
-      online: true,
-    },
-  }
+function backup(stopS: number, lsnStop: string): BackupEntry {
+  return entry({ label: `20260101-0000${String(stopS).padStart(2, '0')}F`, stopS, lsnStop })
 }
 
-const early = entry(10, '0/2000000')
-const late = entry(20, '0/4000000')
+const early = backup(10, '0/2000000')
+const late = backup(20, '0/4000000')
 const info: BackupInfo = {
   format: 5,
   cipherPass: undefined,

@@ -1,5 +1,5 @@
-import type { BackupEntry } from '../../format/backup-info.ts'
-import { fullLabelOf, kindOfLabel } from '../../format/label.ts'
+import type { BackupEntry } from '../../src/format/backup-info.ts'
+import { fullLabelOf, kindOfLabel } from '../../src/format/label.ts'
 
 /** An entry of backup.info; a dependent backup builds on its full one unless told otherwise. */
 export function entry(given: Partial<BackupEntry> & { readonly label: string }): BackupEntry {
