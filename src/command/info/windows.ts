@@ -127,12 +127,12 @@ function findGaps(
   segmentSizeBytes: number,
 ): readonly Gap[] {
   const unplanned = new Set(holes(ranges, needs, segmentSizeBytes).map(({ first }) => first))
+  const intervals = ranges.map((range) => toInterval(range, segmentSizeBytes))
   return holes(ranges, [], segmentSizeBytes).map((gap) => {
-    const { first, last } = toInterval(gap, segmentSizeBytes)
-    const isElsewhere = ranges.some((range) => {
-      const other = toInterval(range, segmentSizeBytes)
-      return other.timeline !== timelineOf(gap.first) && other.first <= first && other.last >= last
-    })
+    const { timeline, first, last } = toInterval(gap, segmentSizeBytes)
+    const isElsewhere = intervals.some(
+      (other) => other.timeline !== timeline && other.first <= first && other.last >= last,
+    )
     return {
       first: gap.first,
       last: gap.last,

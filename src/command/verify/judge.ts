@@ -25,10 +25,10 @@ export function missingWal(archive: Archive, needs: readonly Need[]): readonly M
       .filter((need) => firstUseful(need, hole, archive) !== undefined)
       .map(({ label }) => label),
   }))
+  const known = new Set(inside.flatMap(({ labels }) => labels))
   const outside = needs.flatMap((need): readonly MissingWal[] => {
     const missing = firstWithout(need, archive)
-    const isKnown = inside.some(({ labels }) => labels.includes(need.label))
-    if (missing === undefined || isKnown) return []
+    if (missing === undefined || known.has(need.label)) return []
     return [{ first: missing, last: missing, labels: [need.label] }]
   })
   return [...inside, ...outside]
