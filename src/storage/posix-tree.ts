@@ -117,18 +117,18 @@ export class PosixTree {
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw this.error('file-open', 'create', key, error)
     }
-    await this.#make(parentOf(key))
+    await this.make(parentOf(key))
     return await this.attempt('file-open', 'create', key, create)
   }
 
   /** Makes the directory and those above it. The root is made only in an existing directory. */
-  async #make(key: string): Promise<void> {
+  async make(key: string): Promise<void> {
     try {
       await this.#makeOne(key)
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw this.error('path-create', 'create path', key, error)
       if (key === '') throw this.#rootMissing(error)
-      await this.#make(parentOf(key))
+      await this.make(parentOf(key))
       await this.attempt('path-create', 'create path', key, async () => {
         await this.#makeOne(key)
       })

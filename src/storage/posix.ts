@@ -191,6 +191,11 @@ class PosixStorage implements Storage {
     if ((await this.#tree.kindOf(prefix)) === 'directory') await this.#tree.syncTree(prefix)
   }
 
+  async makePrefix(prefix: string): Promise<void> {
+    checkPrefix(prefix)
+    await this.#tree.make(prefix)
+  }
+
   async links(prefix: string): Promise<readonly LinkEntry[]> {
     checkPrefix(prefix)
     const entries: LinkEntry[] = []

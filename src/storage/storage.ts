@@ -97,6 +97,8 @@ export interface Storage {
   removeLeftOvers(prefix: string, beforeMs: number): Promise<number>
   /** Makes the names of everything written below `prefix` with `on-sync` durable. */
   sync(prefix: string): Promise<void>
+  /** Makes a directory that may stay empty, on disks; a no-op elsewhere. Durable after a `sync` of a prefix above it. */
+  makePrefix(prefix: string): Promise<void>
   /** Human-only links directly below `prefix`, sorted by name in byte order; `list` leaves them out. */
   links(prefix: string): Promise<readonly LinkEntry[]>
   /** Points a human-only link `key` at `target` (disks only; a no-op on stores without links). */

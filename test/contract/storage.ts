@@ -91,6 +91,7 @@ export function storageContract(name: string, open: Open): void {
     listing(on)
     removing(on)
     naming(on)
+    emptyPrefixes(on)
     together(on)
     unreachable(open)
   })
@@ -190,6 +191,7 @@ function writing(on: On): void {
       await assert.rejects(storage.listAll(prefix), ofKind('param-invalid'), prefix)
       await assert.rejects(storage.removeAll(prefix), ofKind('param-invalid'), prefix)
       await assert.rejects(storage.sync(prefix), ofKind('param-invalid'), prefix)
+      await assert.rejects(storage.makePrefix(prefix), ofKind('param-invalid'), prefix)
     }
     await storage.put('..a/...', bytes('these are names'))
   })
@@ -502,6 +504,22 @@ function naming(on: On): void {
       if (named) assert.equal(await read(storage, 'sets/4/file'), 'two')
     },
   )
+}
+
+function emptyPrefixes(on: On): void {
+  on('a prefix may be made before anything has it, or after, and is no object', async (storage) => {
+    await storage.makePrefix('sets/1/empty/deep')
+    await storage.put('sets/1/file', bytes('one'))
+    await storage.makePrefix('sets/1')
+    await storage.sync('sets')
+
+    assert.deepEqual(
+      (await storage.listAll('sets')).map((entry) => entry.name),
+      ['1/file'],
+    )
+    await storage.removeAll('sets')
+    assert.deepEqual(await storage.list(''), [])
+  })
 }
 
 function together(on: On): void {

@@ -150,6 +150,13 @@ class FailingStorage implements FaultyStorage {
     await this.#call('path-sync', `sync ${prefix}`, { whole })
   }
 
+  async makePrefix(prefix: string): Promise<void> {
+    const whole = async (): Promise<void> => {
+      await this.#inner.makePrefix(prefix)
+    }
+    await this.#call('path-create', `makePrefix ${prefix}`, { whole })
+  }
+
   async links(prefix: string): Promise<readonly LinkEntry[]> {
     const whole = async (): Promise<readonly LinkEntry[]> => await this.#inner.links(prefix)
     return await this.#call('path-open', `links ${prefix}`, { whole })

@@ -85,6 +85,8 @@ export class MemoryStorage implements Storage {
 
   async sync(): Promise<void> {}
 
+  async makePrefix(): Promise<void> {}
+
   async links(): Promise<readonly LinkEntry[]> {
     return await Promise.resolve([])
   }

@@ -51,12 +51,14 @@ const FREE_OF_FILES: readonly FreeMembers[] = [
 
 interface Layout {
   readonly compressType: 'none' | 'zst'
+  /** Then the folder of each backup is a cluster by itself. */
+  readonly hardlink?: true
   readonly bundle: boolean
   readonly block: boolean
 }
 
 const ALWAYS: readonly Layout[] = [
-  { compressType: 'none', bundle: false, block: false },
+  { compressType: 'none', hardlink: true, bundle: false, block: false },
   { compressType: 'zst', bundle: true, block: true },
 ]
 const MORE: readonly Layout[] = [
@@ -112,10 +114,11 @@ async function preparePair(pair: Pair, dataDir: string): Promise<void> {
   await run(pair, 'theirs', ['stanza-create'])
 }
 
-function linesOf({ compressType, bundle, block }: Layout): readonly string[] {
+function linesOf({ compressType, hardlink, bundle, block }: Layout): readonly string[] {
   return [
     `compress-type=${compressType}`,
     `repo1-bundle=${bundle ? 'y' : 'n'}`,
+    ...(hardlink ? ['repo1-hardlink=y'] : []),
     ...(bundle ? [`repo1-block=${block ? 'y' : 'n'}`] : []),
   ]
 }
@@ -140,19 +143,40 @@ async function compareRound(pair: Pair, type: 'full' | 'incr'): Promise<Compared
   const argv = ['--checksum-page', '--no-expire-auto', `--type=${type}`, 'backup']
   await Promise.all(SIDES.map(async (side) => await run(pair, side, argv)))
   const [ours, theirs] = [await newestManifest(pair, 'ours'), await newestManifest(pair, 'theirs')]
-  const differing = [
+  const folders = [await newestFolder(pair, 'ours'), await newestFolder(pair, 'theirs')] as const
+  const order = ours.toSorted().join() === theirs.toSorted().join() && ours.join() !== theirs.join()
+  const differing = [...difference(ours, theirs), ...difference(...folders)]
+  return { lines: theirs.length, differing: order ? ['the order of lines'] : differing }
+}
+
+/** What only one of the two has. */
+function difference(ours: readonly string[], theirs: readonly string[]): readonly string[] {
+  return [
     ...ours.filter((line) => !theirs.includes(line)).map((line) => `ours: ${line}`),
     ...theirs.filter((line) => !ours.includes(line)).map((line) => `theirs: ${line}`),
   ]
-  const order = differing.length === 0 && ours.join() !== theirs.join() ? ['the order'] : []
-  return { lines: theirs.length, differing: [...differing, ...order] }
+}
+
+async function newestBackup(
+  { path }: Pair,
+  side: Side,
+): Promise<{ readonly label: string; readonly folder: string }> {
+  const backups = join(path, side, 'backup/demo')
+  const label = (await readdir(backups)).filter(isLabel).toSorted().at(-1) ?? ''
+  return { label, folder: join(backups, label) }
+}
+
+/** Everything in its folder, with kind, mode and where links point. */
+async function newestFolder(pair: Pair, side: Side): Promise<readonly string[]> {
+  const { folder } = await newestBackup(pair, side)
+  const format = String.raw`%P %y %m %l\n`
+  return (await runAs(['find', folder, '-printf', format])).stdout.split('\n').toSorted()
 }
 
 /** Lines with their section, without what may differ. The backup's own label, which is a time, is called `itself`. */
-async function newestManifest({ path, layout }: Pair, side: Side): Promise<readonly string[]> {
-  const backups = join(path, side, 'backup/demo')
-  const label = (await readdir(backups)).filter(isLabel).toSorted().at(-1) ?? ''
-  const text = await readFile(join(backups, label, 'backup.manifest'), 'utf8')
+async function newestManifest(pair: Pair, side: Side): Promise<readonly string[]> {
+  const { label, folder } = await newestBackup(pair, side)
+  const text = await readFile(join(folder, 'backup.manifest'), 'utf8')
   let section = ''
   return text
     .replaceAll(label, 'itself')
@@ -161,7 +185,7 @@ async function newestManifest({ path, layout }: Pair, side: Side): Promise<reado
       if (line.startsWith('[')) section = line
       const [, name = '', members = ''] = /^(.*?)=(\{.*\})$/.exec(line) ?? []
       if (section === '[target:file]' && name !== '') {
-        return [`${name}=${JSON.stringify(withoutFree(layout, JSON.parse(members)))}`]
+        return [`${name}=${JSON.stringify(withoutFree(pair.layout, JSON.parse(members)))}`]
       }
       return (line.split('=')[0] ?? '') in FREE ? [] : [`${section} ${line}`]
     })

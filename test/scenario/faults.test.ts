@@ -38,6 +38,7 @@ const KINDS: Readonly<Record<string, ErrorKind>> = {
   remove: 'file-remove',
   removeAll: 'path-remove',
   sync: 'path-sync',
+  makePrefix: 'path-create',
   link: 'file-write',
 }
 

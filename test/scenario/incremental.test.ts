@@ -200,9 +200,13 @@ test('a file that changed after the interruption, or whose stored copy is damage
     .filter((name) => name.endsWith('F'))
     .slice(-1)
   await writeFile(small, 'grown since')
-  await writeFile(join(backupFolder(repo, 'demo', label), 'pg_data/large.zst'), 'damaged')
+  const folder = backupFolder(repo, 'demo', label)
+  await writeFile(join(folder, 'pg_data/large.zst'), 'damaged')
+  const killedSave = join(folder, 'backup.manifest.copy.0a1b2c3d.pgbackrest.tmp')
+  await writeFile(killedSave, 'half')
   const { manifest, log } = await take('--type=full')
   assert.equal(manifest.label, label)
+  await assert.rejects(stat(killedSave), { code: 'ENOENT' })
   assert.match(
     log,
     /WARN: resumed backup file .*\/large did not have expected checksum [0-9a-f]{40}\./,

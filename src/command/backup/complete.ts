@@ -54,7 +54,7 @@ export async function complete(completion: Completion, manifest: Manifest): Prom
   assertComplete(manifest)
   const { label } = manifest
   const key = manifestKey(stanza, label)
-  if (manifest.options.hardlink) await linkReferred(completion, manifest)
+  await makeFolderWhole(completion, manifest)
   await repo.storage.sync(backupPrefix(stanza, label))
   await writeObject(repo.storage, copyKeyOf(key), textOf(manifest), info.cipherPass)
   await writeObject(repo.storage, key, textOf(manifest), info.cipherPass)
@@ -69,12 +69,26 @@ export async function complete(completion: Completion, manifest: Manifest): Prom
   await saveArchiveInfo(repo, stanza, await loadArchiveInfo(repo, stanza))
 }
 
-/** Gives every file that another backup holds a name in this one, so that the folder of this one is complete by itself. */
-async function linkReferred({ repo, stanza }: Completion, manifest: Manifest): Promise<void> {
-  const { label, options, files } = manifest
+/**
+ * Makes the folder of a backup a cluster by itself where pgBackRest does: a full one without bundles has all directories, also
+ * empty ones, and links to its tablespaces; one with hard links has in addition what it refers to.
+ */
+async function makeFolderWhole(
+  { repo, stanza, symlink }: Completion,
+  manifest: Manifest,
+): Promise<void> {
+  const { label, kind, bundle, options, files, paths, targets } = manifest
+  if (!options.hardlink && (kind !== 'full' || bundle)) return
+  const owner = backupPrefix(stanza, label)
   for (const file of files) {
     if (file.reference === undefined || file.bundleId !== undefined) continue
     const own = fileKey(stanza, { ...file, reference: undefined }, label, options.compressType)
     await repo.storage.linkFrom(own, fileKey(stanza, file, label, options.compressType))
+  }
+  for (const { name } of paths) await repo.storage.makePrefix(`${owner}/${name}`)
+  if (symlink === 'off') return
+  for (const target of targets) {
+    if (target.kind !== 'link' || target.tablespaceId === undefined) continue
+    await repo.storage.link(`${owner}/pg_data/${target.name}`, `../../${target.name}`)
   }
 }

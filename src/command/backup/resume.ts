@@ -144,7 +144,7 @@ export function keptFile(file: ManifestFile, stored: ManifestFile | undefined): 
   return { ...stored, timestampS, user, group, mode }
 }
 
-/** Removes from the interrupted backup everything but its manifest and the files that the new one may keep. */
+/** Removes from the interrupted backup everything but its manifest and the files that the new one may keep. Nobody else writes. */
 export async function cleanLeftover(
   { repo, stanza }: Completion,
   { label, options }: Manifest,
@@ -159,4 +159,5 @@ export async function cleanLeftover(
     const key = `${prefix}/${name}`
     if (!keys.has(key)) await repo.storage.remove(key)
   }
+  await repo.storage.removeLeftOvers(prefix, Number.MAX_SAFE_INTEGER)
 }
