@@ -13,6 +13,7 @@ import { launcher, runAs, spawnAs } from '../harness/run.ts'
 import {
   type ArchivedCluster,
   archiveAll,
+  refusal,
   startArchivedCluster,
   untilPromoted,
 } from './archived-cluster.ts'
@@ -101,7 +102,7 @@ test('what is excluded is not in the backup, and the rest is', async () => {
   await rm(join(bed.cluster.dataDir, 'note'))
 })
 
-test('a damaged page is told with its number and relation, marked, and does not stop the backup', async () => {
+test('a damaged page is told with its number and relation, marked, and stops the backup only when asked to', async () => {
   const path = await bed.cluster.psql("select pg_relation_filepath('t')")
   await bed.cluster.psql('checkpoint')
   const file = await open(join(bed.cluster.dataDir, path), 'r+')
@@ -112,10 +113,7 @@ test('a damaged page is told with its number and relation, marked, and does not 
     const { label, manifest, log, output } = await take()
     const entry = manifest.files.find(({ name }) => name === `pg_data/${path}`)
     assert.deepEqual([entry?.checksumPage, entry?.checksumPageErrors], [false, [1]])
-    assert.match(
-      log,
-      new RegExp(`WARN: invalid page checksums found in file .*${path} at pages 1\n`),
-    )
+    assert.match(log, new RegExp(`WARN: invalid page checksum found in file .*${path} at page 1\n`))
     assert(
       log.includes(
         `WARN: damaged relation postgres.public.t: block 1 (main fork, segment 0, file pg_data/${path})\n`,
@@ -128,6 +126,10 @@ test('a damaged page is told with its number and relation, marked, and does not 
     const content = await readFile(join(bed.folder, 'repo/backup/demo/backup.info'))
     const listed = parseBackupInfo(content).backups.find((one) => one.label === label)
     assert.equal(listed?.error, true)
+    assert.match(
+      await refusal(take('--checksum-page-error')),
+      /^\[026\] invalid page checksum found in file .* at page 1\n/,
+    )
     const unchecked = await take('--no-checksum-page')
     assert.equal(unchecked.manifest.options.checksumPage, false)
   } finally {

@@ -15,6 +15,7 @@ import {
   type Gone,
   parseCopyResults,
 } from './copy-job.ts'
+import { badPagesText } from './damage.ts'
 import { type BackupPlan, copiedFile, type PlannedFile } from './plan.ts'
 import { keptFile } from './resume.ts'
 import { copySetup } from './running.ts'
@@ -85,10 +86,11 @@ interface Settled {
 }
 
 function settle(
-  { log }: Context,
+  context: Context,
   plan: BackupPlan,
   { job, result }: Settled,
 ): ManifestFile | undefined {
+  const { log } = context
   const planned = plan.work.get(job.name)
   if (planned === undefined || result === undefined) {
     throw new AppError('assert', `the workers' answer does not fit file '${job.name}'`)
@@ -105,8 +107,21 @@ function settle(
   )
   if (result.outcome === 'copied' && result.instead === 'of-damaged')
     log.warn(damagedText(shown, planned))
-  if (file.checksumPage === false) log.warn(badPagesText(shown, file))
+  // What the prior backup has was told then.
+  if (file.checksumPage === false && file.reference === undefined) {
+    tellDamage(context, badPagesText(shown, file, plan.pageSizeBytes))
+  }
   return file
+}
+
+function tellDamage({ config, log }: Context, text: string): void {
+  if (!config.flag('checksum-page-error')) {
+    log.warn(text)
+    return
+  }
+  throw new AppError('checksum', text, {
+    hint: 'with --no-checksum-page-error the backup goes on, and names the damaged relations.',
+  })
 }
 
 function bundleText({ bundleId, bundleOffsetBytes }: ManifestFile): string {
@@ -139,14 +154,4 @@ function damagedText(path: string, { stored }: PlannedFile): string {
     `resumed backup file ${path} did not have expected checksum ${stored?.checksum}. The file was recopied and backup ` +
     'will continue but this may be an issue unless the resumed backup path in the repository is known to be corrupted.'
   )
-}
-
-function badPagesText(path: string, file: ManifestFile): string {
-  if (file.checksumPageErrors === undefined) {
-    return `page misalignment in file ${path}: file size ${file.sizeBytes} is not divisible by page size 8192`
-  }
-  const pages = file.checksumPageErrors.map((range) =>
-    typeof range === 'number' ? `${range}` : `${range[0]}-${range[1]}`,
-  )
-  return `invalid page checksums found in file ${path} at pages ${pages.join(', ')}`
 }

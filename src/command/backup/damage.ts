@@ -13,6 +13,8 @@ import type { Context } from '../command.ts'
 import { connectTo } from '../preflight.ts'
 import type { BackupCluster } from './cluster.ts'
 
+type Blocks = NonNullable<ManifestFile['checksumPageErrors']>
+
 export interface Damage {
   /** Manifest name, as text. */
   readonly file: string
@@ -21,7 +23,7 @@ export interface Damage {
   readonly fork: RelationFile['fork'] | null
   readonly segment: number | null
   /** Counted over the whole relation, ranges inclusive; null when the file does not end with a whole page. */
-  readonly blocks: NonNullable<ManifestFile['checksumPageErrors']> | null
+  readonly blocks: Blocks | null
 }
 
 /** What this backup found, each with a warning. Never throws: the backup is complete, its report may be shorter. */
@@ -58,11 +60,31 @@ export function damageText({ file, relation, fork, segment, blocks }: Damage): s
   return `${what}: ${where} (${part}file ${file})`
 }
 
-function blocksText(blocks: NonNullable<ManifestFile['checksumPageErrors']>): string {
-  const texts = blocks.map((range) =>
-    typeof range === 'number' ? `${range}` : `${range[0]}-${range[1]}`,
-  )
-  return `${texts.length === 1 && !texts[0]?.includes('-') ? 'block' : 'blocks'} ${texts.join(', ')}`
+function blocksText(blocks: Blocks): string {
+  return `${isOne(blocks) ? 'block' : 'blocks'} ${numbersText(blocks)}`
+}
+
+/** As pgBackRest says it, while the file is copied: `path` is where it was read. */
+export function badPagesText(
+  path: string,
+  { checksumPageErrors: pages, sizeBytes }: ManifestFile,
+  pageSizeBytes: number,
+): string {
+  if (pages === undefined) {
+    return `page misalignment in file ${path}: file size ${sizeBytes} is not divisible by page size ${pageSizeBytes}`
+  }
+  const [checksum, page] = isOne(pages) ? ['checksum', 'page'] : ['checksums', 'pages']
+  return `invalid page ${checksum} found in file ${path} at ${page} ${numbersText(pages)}`
+}
+
+function isOne(blocks: Blocks): boolean {
+  return blocks.length === 1 && typeof blocks[0] === 'number'
+}
+
+function numbersText(blocks: Blocks): string {
+  return blocks
+    .map((range) => (typeof range === 'number' ? `${range}` : `${range[0]}-${range[1]}`))
+    .join(', ')
 }
 
 /** Relation names by file, as far as the server tells them; a session for each database that is concerned. */

@@ -26,7 +26,6 @@ export const BACKUP_OPTIONS = {
     commands: ['backup', 'expire', 'restore'],
     default: 'n',
     byCommand: {
-      backup: { supported: ['n'] },
       restore: { default: 'y', supported: ['y'] },
       expire: { default: 'y' },
     },
