@@ -1,10 +1,17 @@
 /** What the pool and its threads say to each other. Both ends parse: a thread loads a module chosen at run time. */
 import { AppError, asAppError, ERROR_EXIT_CODES, type ErrorKind } from '../base/error.ts'
 
-/** What a job module exports as `openJobs`: called once in each thread, gives the function that does one job. */
-export type OpenJobs = (setup: unknown) => Promise<(job: unknown) => Promise<unknown>>
+/**
+ * What a job module exports as `openJobs`: called once in each thread, gives the function that does one job. That may tell
+ * `did` of every few bytes it has got done, for the display.
+ */
+export type OpenJobs = (setup: unknown, did: Did) => Promise<(job: unknown) => Promise<unknown>>
+
+export type Did = (bytes: number) => void
 
 export interface ThreadSetup {
+  /** Shared: 0, or 1 from when the threads are to end, in the middle of a job if need be. */
+  readonly ending: Int32Array
   readonly jobModule: string
   readonly setup: unknown
 }
@@ -16,6 +23,8 @@ export interface JobMessage {
 
 export type ThreadMessage =
   | { readonly kind: 'ready' }
+  /** How many bytes of a job are done, as it told. */
+  | { readonly kind: 'progress'; readonly id: number; readonly doneBytes: number }
   | { readonly kind: 'done'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'failed'; readonly error: FlatError }
 
@@ -40,10 +49,14 @@ export function rebuildError({ kind, message, hints, stack }: FlatError): AppErr
 
 export function parseThreadSetup(value: unknown): ThreadSetup {
   if (isRecord(value) && typeof value['jobModule'] === 'string') {
-    return { jobModule: value['jobModule'], setup: value['setup'] }
+    const { ending, jobModule, setup } = value
+    if (ending instanceof Int32Array) return { ending, jobModule, setup }
   }
   throw new AppError('assert', 'invalid set-up for a worker thread')
 }
+
+/** Sent in place of a job, to wake a thread that waits when it is to end. */
+export const END_MESSAGE = 'end'
 
 export function parseJobMessage(value: unknown): JobMessage {
   if (isRecord(value) && typeof value['id'] === 'number') {
@@ -57,6 +70,13 @@ export function parseThreadMessage(value: unknown): ThreadMessage {
     if (value['kind'] === 'ready') return { kind: 'ready' }
     if (value['kind'] === 'done' && typeof value['id'] === 'number') {
       return { kind: 'done', id: value['id'], result: value['result'] }
+    }
+    if (
+      value['kind'] === 'progress' &&
+      typeof value['id'] === 'number' &&
+      typeof value['doneBytes'] === 'number'
+    ) {
+      return { kind: 'progress', id: value['id'], doneBytes: value['doneBytes'] }
     }
     if (value['kind'] === 'failed' && isFlatError(value['error'])) {
       return { kind: 'failed', error: value['error'] }

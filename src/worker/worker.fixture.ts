@@ -3,21 +3,37 @@ import { setTimeout as startTimer } from 'node:timers'
 import { setTimeout } from 'node:timers/promises'
 import { parentPort } from 'node:worker_threads'
 import { AppError } from '../base/error.ts'
+import type { Did } from './message.ts'
 
-export async function openJobs(setup: unknown): Promise<(job: unknown) => Promise<unknown>> {
+export async function openJobs(
+  setup: unknown,
+  did: Did,
+): Promise<(job: unknown) => Promise<unknown>> {
   await setTimeout(1)
   const base = numberIn(setup, 'base')
   if (base === undefined) throw new AppError('option-invalid', 'base is not a number')
-  return async (job) => await (JOBS[nameOf(job)] ?? unknownJob)(job, base)
+  return async (job) => await (JOBS[nameOf(job)] ?? unknownJob)(job, base, did)
 }
 
-type DoJob = (job: unknown, base: number) => Promise<unknown>
+type DoJob = (job: unknown, base: number, did: Did) => Promise<unknown>
 
 const JOBS: Readonly<Record<string, DoJob>> = {
   add: async (job, base) => await Promise.resolve(base + (numberIn(job, 'value') ?? 0)),
   wait: async (job) => {
     await setTimeout(numberIn(job, 'ms'))
     return numberIn(job, 'value')
+  },
+  tell: async (job, _base, did) => {
+    const bytes = numberIn(job, 'value') ?? 0
+    for (let part = 0; part < 4; part += 1) did(bytes / 4)
+    await setTimeout(50)
+    return bytes
+  },
+  hurry: async (_job, _base, did) => {
+    for (;;) {
+      did(1024 * 1024)
+      await Promise.resolve()
+    }
   },
   spin: () => {
     for (;;);

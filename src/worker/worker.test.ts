@@ -8,8 +8,18 @@ import { openPool, type Pool, type PoolOptions, workerUrl } from './worker.ts'
 /** What the threads of these tests do with a job; see `openJobs` below, which runs in them. */
 type Job =
   | { readonly do: 'add'; readonly value: number }
+  | { readonly do: 'tell'; readonly value: number }
   | { readonly do: 'wait'; readonly ms: number; readonly value: number }
-  | { readonly do: 'spin' | 'fail' | 'fail-foreign' | 'exit' | 'throw-later' | 'answer-nonsense' }
+  | {
+      readonly do:
+        | 'hurry'
+        | 'spin'
+        | 'fail'
+        | 'fail-foreign'
+        | 'exit'
+        | 'throw-later'
+        | 'answer-nonsense'
+    }
 
 const options: PoolOptions<number> = {
   jobModule: new URL('./worker.fixture.ts', import.meta.url),
@@ -73,6 +83,27 @@ test('results come as they are ready, not in the order of the jobs', async () =>
     { do: 'wait', ms: 0, value: 2 },
   ]
   assert.deepEqual(await results(pool, slowFirst), [2, 1])
+})
+
+test('what long jobs tell of themselves can be shown before they are done, and counts no more afterwards', async () => {
+  await using pool = await open()
+  const shown: number[] = []
+  const jobs: Job[] = [
+    { do: 'tell', value: 100 * 1024 * 1024 },
+    { do: 'tell', value: 1000 },
+  ]
+  const run = pool.run(jobs, undefined, () => {
+    shown.push(pool.underWayBytes)
+  })
+
+  for await (const { result } of run) shown.push(result)
+
+  const quarter = 25 * 1024 * 1024
+  assert.deepEqual(
+    shown.filter((bytes) => bytes !== 1000),
+    [quarter, 2 * quarter, 3 * quarter, 4 * quarter, 4 * quarter],
+  )
+  assert.equal(pool.underWayBytes, 0)
 })
 
 test('results do not wait for a source that is slow to give the next job', async () => {
@@ -173,6 +204,22 @@ test('an abort ends a busy thread and the run with the reason', async () => {
 
   await assert.rejects(first, { kind: 'term' })
   assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+})
+
+test('a job that never waits, but tells how far it is, ends at once', async () => {
+  await using pool = await open({ threads: 1 })
+  const controller = new AbortController()
+  const reason = new AppError('term', 'terminated on signal')
+  let abortedMs = 0
+  const run = pool.run([{ do: 'hurry' }], controller.signal, () => {
+    abortedMs = performance.now()
+    controller.abort(reason)
+  })
+
+  await assert.rejects(run.next(), reason)
+
+  // Threads that do not end by themselves are given more time than that.
+  assert(performance.now() - abortedMs < 1500)
 })
 
 test('an abort before the start does no job and draws none', async () => {

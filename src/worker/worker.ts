@@ -5,8 +5,10 @@
  * for: the session with PostgreSQL, locks, or anything else there is only one of.
  */
 import { Worker } from 'node:worker_threads'
+import { systemClock } from '../base/clock.ts'
 import { assertThat, AppError, asAppError } from '../base/error.ts'
 import {
+  END_MESSAGE,
   type JobMessage,
   parseThreadMessage,
   rebuildError,
@@ -26,14 +28,18 @@ export interface PoolOptions<Result> {
 
 /** Disposing ends the threads, in the middle of a job if need be. */
 export interface Pool<Job, Result> extends AsyncDisposable {
+  /** How much of the jobs that have no result yet is done, as far as they tell. */
+  readonly underWayBytes: number
   /**
    * Does the jobs, structured-cloneable, in any order; results come as they are ready. `jobs` is drawn only as threads have
    * room. A job that throws ends the run with its AppError, a thread that dies with `runtime`, an abort with the signal's
-   * reason. A run that ends before its last result, however, also ends the pool. One run at a time.
+   * reason. A run that ends before its last result, however, also ends the pool. One run at a time. `onProgress` is called
+   * when a job that takes long has told that it is further: see `underWayBytes`.
    */
   run(
     jobs: Iterable<Job> | AsyncIterable<Job>,
     signal?: AbortSignal,
+    onProgress?: () => void,
   ): AsyncGenerator<{ job: Job; result: Result }, void, undefined>
 }
 
@@ -65,10 +71,31 @@ export async function openPool<Job, Result>(
   return pool
 }
 
+/** How long a thread may take to end by itself. */
+const END_PATIENCE_MS = 2000
+
 interface Thread {
   readonly worker: Worker
+  readonly ended: Promise<void>
   /** Sent and not answered. */
   jobsCount: number
+}
+
+/**
+ * Lets a thread end by itself, between two steps of its work. When it is ended from here in the middle of one, it may take
+ * the whole program with it: Node 24 aborts when a zlib stream has been made but not set up yet.
+ */
+async function endThread({ worker, ended }: Thread): Promise<void> {
+  worker.postMessage(END_MESSAGE, [])
+  const inTime = new AbortController()
+  const terminate = async (): Promise<void> => {
+    await systemClock.sleep(END_PATIENCE_MS, inTime.signal)
+    await worker.terminate()
+  }
+  // Stopping the wait is what rejects it.
+  terminate().catch(() => undefined)
+  await ended
+  inTime.abort()
 }
 
 type PoolEvent<Job> =
@@ -81,13 +108,21 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
   readonly #parse: (value: unknown) => Result
   readonly #threads: readonly Thread[]
   readonly #events = new EventQueue<PoolEvent<Job>>()
+  #onProgress: (() => void) | undefined
+  /** By job. */
+  readonly #doneBytes = new Map<number, number>()
+  readonly #ending = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   #state: 'idle' | 'running' | 'closed' = 'idle'
   #lastId = 0
 
   constructor({ jobModule, threads, setup, parse }: PoolOptions<Result>) {
     this.#parse = parse
-    const workerData: ThreadSetup = { jobModule: jobModule.href, setup }
+    const workerData: ThreadSetup = { ending: this.#ending, jobModule: jobModule.href, setup }
     this.#threads = Array.from({ length: threads }, () => this.#start(workerData))
+  }
+
+  get underWayBytes(): number {
+    return this.#doneBytes.values().reduce((sum, bytes) => sum + bytes, 0)
   }
 
   async ready(): Promise<void> {
@@ -100,12 +135,14 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
   async *run(
     jobs: Iterable<Job> | AsyncIterable<Job>,
     signal?: AbortSignal,
+    onProgress?: () => void,
   ): AsyncGenerator<{ job: Job; result: Result }, void, undefined> {
     assertThat(
       this.#state === 'idle',
       'a pool does one run at a time, and none after one that failed',
     )
     this.#state = 'running'
+    this.#onProgress = onProgress
     const source = each(jobs)
     const abort = (): void => {
       this.#events.push({ kind: 'failed', error: signal?.reason })
@@ -122,7 +159,8 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#state = 'closed'
-    await Promise.all(this.#threads.map(async ({ worker }) => await worker.terminate()))
+    Atomics.store(this.#ending, 0, 1)
+    await Promise.all(this.#threads.map(endThread))
   }
 
   async *#perform(
@@ -185,6 +223,7 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
     const job = underWay.get(id)
     assertThat(job !== undefined, 'a thread answers each job once')
     underWay.delete(id)
+    this.#doneBytes.delete(id)
     thread.jobsCount -= 1
     return { job, result: this.#parse(value) }
   }
@@ -194,24 +233,35 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
       workerData,
       resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MIB_MAX },
     })
-    const thread: Thread = { worker, jobsCount: 0 }
+    const ended = Promise.withResolvers<void>()
+    const thread: Thread = { worker, ended: ended.promise, jobsCount: 0 }
     const died = (message: string, cause: unknown): void => {
       this.#events.push({ kind: 'failed', error: new AppError('runtime', message, { cause }) })
     }
     worker.on('message', (value: unknown) => {
-      this.#events.push(toEvent(thread, parseThreadMessage(value)))
+      const message = parseThreadMessage(value)
+      if (message.kind === 'progress') {
+        this.#doneBytes.set(message.id, message.doneBytes)
+        this.#onProgress?.()
+      } else {
+        this.#events.push(toEvent(thread, message))
+      }
     })
     worker.on('error', (cause) => {
       died(`worker thread failed: ${asAppError(cause).message}`, cause)
     })
     worker.on('exit', (code) => {
+      ended.resolve()
       died(`worker thread ended unexpectedly with code ${code}`, undefined)
     })
     return thread
   }
 }
 
-function toEvent(thread: Thread, message: ThreadMessage): PoolEvent<never> {
+function toEvent(
+  thread: Thread,
+  message: Exclude<ThreadMessage, { kind: 'progress' }>,
+): PoolEvent<never> {
   switch (message.kind) {
     case 'ready':
       return message

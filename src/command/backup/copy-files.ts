@@ -45,24 +45,28 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
     setup: copySetup(context, repo, plan),
     parse: parseCopyResults,
   })
+  let doneBytes = 0
+  const show = (): void => {
+    const completeBytes = Math.min(plan.totalBytes, doneBytes + pool.underWayBytes)
+    lock.progress({ sizeBytes: plan.totalBytes, completeBytes })
+    context.progress({ step: 'backup', doneBytes: completeBytes, totalBytes: plan.totalBytes })
+  }
   // The threads have started in the meantime.
   await context.clock.sleep(Math.max(0, copying.copyFromMs - context.clock.nowMs()), context.signal)
   const saveAfterBytes = Math.max(
     plan.totalBytes / 100,
     context.config.bytes('manifest-save-threshold'),
   )
-  let doneBytes = 0
   let savedBytes = 0
   let pingMs = context.clock.nowMs()
-  for await (const { job: task, result } of pool.run(plan.tasks, context.signal)) {
+  for await (const { job: task, result } of pool.run(plan.tasks, context.signal, show)) {
     for (const [index, job] of task.jobs.entries()) {
       const file = settle(context, plan, { job, result: result[index] })
       if (file === undefined) files.delete(job.name)
       else files.set(job.name, file)
       doneBytes += job.sizeBytes
     }
-    lock.progress({ sizeBytes: plan.totalBytes, completeBytes: doneBytes })
-    context.progress({ step: 'backup', doneBytes, totalBytes: plan.totalBytes })
+    show()
     if (context.clock.nowMs() - pingMs > PING_INTERVAL_MS) {
       await copying.ping()
       pingMs = context.clock.nowMs()

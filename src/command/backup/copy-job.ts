@@ -3,9 +3,8 @@
  *
  * Runs in worker threads; everything it is told and everything it answers is plain data.
  */
-import { closeSync, openSync, readSync } from 'node:fs'
-import { AppError, assertThat, errnoOf } from '../../base/error.ts'
-import { toBytes, toHumanText } from '../../base/text.ts'
+import { closeSync, readSync } from 'node:fs'
+import { AppError, assertThat } from '../../base/error.ts'
 import type { MapBlock } from '../../format/block-map.ts'
 import type { Container } from '../../pipe/compress.ts'
 import { type ByteSource, single, through, unlessEmpty } from '../../pipe/pipe.ts'
@@ -20,6 +19,8 @@ import {
 } from '../../storage/open.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
+import type { Did } from '../../worker/message.ts'
+import { firstTimeTold, openClusterFile, readClusterFile } from './cluster-file.ts'
 import { known, type PriorContent, type StoredCopy } from './known-content.ts'
 import {
   type BlockJob,
@@ -121,16 +122,18 @@ const ALONE: Place = { bundleId: 0, offsetBytes: 0 }
 export function copyTasks(
   storage: Storage,
   setup: CopySetup,
+  did: Did = () => undefined,
 ): (task: CopyTask) => Promise<readonly CopyResult[]> {
   return async ({ bundle, jobs }) => {
-    if (bundle !== undefined) return await copyBundle({ storage, setup, bundle }, jobs)
-    return await together(jobs, async (job) => await copyAlone({ storage, setup }, job))
+    if (bundle !== undefined) return await copyBundle({ storage, setup, did, bundle }, jobs)
+    return await together(jobs, async (job) => await copyAlone({ storage, setup, did }, job))
   }
 }
 
 interface Copying {
   readonly storage: Storage
   readonly setup: CopySetup
+  readonly did: Did
   readonly bundle?: Bundle
 }
 
@@ -193,10 +196,12 @@ async function* copyFile(
     const { bytes } = await readControlFile(setup.dataDir)
     return yield* store(copying, { job, place, read: () => single(bytes), check: () => undefined })
   }
-  const file = openClusterFile(job)
+  const file = openClusterFile(job.diskPath)
   if (file === undefined) return { outcome: 'gone' }
   try {
-    const read = (): ByteSource => readFile({ file, job, bufferBytes: setup.bufferBytes })
+    const read = firstTimeTold(copying.did, () =>
+      readClusterFile({ ...job, file, bufferBytes: setup.bufferBytes }),
+    )
     const found = await known(copying.storage, job, read)
     if (found === 'prior') return SAME
     if (found === 'stored') return KEPT
@@ -266,73 +271,14 @@ function isPriorContent({ sizeBytes, prior }: CopyJob, result: Copied): boolean 
 /** Worker entry: see worker/thread.ts. */
 export async function openJobs(
   setup: unknown,
+  did: Did,
   open: OpenStorage = openStorage,
 ): Promise<(task: unknown) => Promise<readonly CopyResult[]>> {
   if (!isCopySetup(setup)) throw new AppError('assert', 'invalid set-up for a backup worker')
-  const run = copyTasks(open(setup.storage), setup)
+  const run = copyTasks(open(setup.storage), setup, did)
   return async (task) => {
     if (!isTask(task)) throw new AppError('assert', 'invalid task for a backup worker')
     return await run(task)
-  }
-}
-
-/** A descriptor, or undefined when the file is gone. */
-function openClusterFile(job: CopyJob): number | undefined {
-  try {
-    return openSync(toBytes(job.diskPath), 'r')
-  } catch (error) {
-    const errno = errnoOf(error)
-    if (errno === 'ENOENT') return undefined
-    throw new AppError(
-      'file-open',
-      `unable to open file '${toHumanText(job.diskPath)}' for read: ${errno ?? String(error)}`,
-      {
-        hint: 'backup must run as the user that owns the cluster, or one that may read its files.',
-        cause: error,
-      },
-    )
-  }
-}
-
-interface Opened {
-  readonly file: number
-  readonly job: CopyJob
-  readonly bufferBytes: number
-}
-
-/** Two buffers in turn, as `ahead` needs them. */
-async function* readFile({ file, job, bufferBytes }: Opened): ByteSource {
-  const limit = job.extent === 'exact' ? job.sizeBytes : Number.MAX_SAFE_INTEGER
-  const sizeBytes = Math.max(1, Math.min(bufferBytes, limit))
-  let buffer = Buffer.allocUnsafeSlow(sizeBytes)
-  let other = limit > sizeBytes ? Buffer.allocUnsafeSlow(sizeBytes) : buffer
-  let done = 0
-  while (done < limit) {
-    const wanted = Math.min(buffer.length, limit - done)
-    const got = readAt({ file, buffer, wanted, position: done }, job)
-    if (got === 0) return
-    yield buffer.subarray(0, got)
-    ;[buffer, other] = [other, buffer]
-    done += got
-  }
-}
-
-interface ReadAt {
-  readonly file: number
-  readonly buffer: Buffer
-  readonly wanted: number
-  readonly position: number
-}
-
-function readAt({ file, buffer, wanted, position }: ReadAt, job: CopyJob): number {
-  try {
-    return readSync(file, buffer, 0, wanted, position)
-  } catch (error) {
-    throw new AppError(
-      'file-read',
-      `unable to read '${toHumanText(job.diskPath)}' at byte ${position}: ${errnoOf(error) ?? String(error)}`,
-      { cause: error },
-    )
   }
 }
 

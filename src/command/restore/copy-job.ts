@@ -31,6 +31,7 @@ import {
 } from '../../storage/open.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
+import type { Did } from '../../worker/message.ts'
 import { patchBlocks } from './patch-blocks.ts'
 
 /** Told once to each thread. */
@@ -111,6 +112,7 @@ async function placeHole(job: PlaceJob): Promise<PlaceResult> {
 /** Worker entry: see worker/thread.ts. */
 export async function openJobs(
   setup: unknown,
+  _did: Did,
   open: OpenStorage = openStorage,
 ): Promise<(batch: unknown) => Promise<readonly PlaceResult[]>> {
   if (!isPlaceSetup(setup)) throw new AppError('assert', 'invalid set-up for a restore worker')

@@ -20,6 +20,7 @@ import {
 } from '../../storage/open.ts'
 import type { GetRange, Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
+import type { Did } from '../../worker/message.ts'
 import { damaged, isOutcome, type Outcome, outcomeOf, VALID } from './outcome.ts'
 import { headBytes, type Nature, unnatural } from './nature.ts'
 
@@ -71,6 +72,7 @@ export function checkPieces(storage: Storage): (batch: CheckBatch) => Promise<re
 /** Worker entry: see worker/thread.ts. */
 export async function openJobs(
   setup: unknown,
+  _did: Did,
   open: OpenStorage = openStorage,
 ): Promise<(batch: unknown) => Promise<readonly Outcome[]>> {
   if (!isCheckSetup(setup)) throw new AppError('assert', 'invalid set-up for a verify worker')
