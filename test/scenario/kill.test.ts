@@ -34,7 +34,7 @@ import { dropPrivileges } from './unprivileged.ts'
 /** With PGSURETY_TEST_FULL as many as are promised. */
 const FULL = process.env['PGSURETY_TEST_FULL'] !== undefined
 const PUSH_KILLS = FULL ? 200 : 50
-const BACKUP_KILLS = FULL ? 100 : 16
+const BACKUP_KILLS = FULL ? 200 : 16
 const RESTORE_KILLS = FULL ? 50 : 16
 const LANES = 2
 /** Segments whose push is killed begin with this: far from those of the running server. */
