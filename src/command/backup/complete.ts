@@ -26,6 +26,7 @@ import {
   saveBackupInfo,
   writeObject,
 } from '../../repo/repo.ts'
+import { together } from '../../worker/batch.ts'
 
 export interface Completion {
   readonly repo: Repo
@@ -80,11 +81,13 @@ async function makeFolderWhole(
   const { label, kind, bundle, options, files, paths, targets } = manifest
   if (!options.hardlink && (kind !== 'full' || bundle)) return
   const owner = backupPrefix(stanza, label)
-  for (const file of files) {
-    if (file.reference === undefined || file.bundleId !== undefined) continue
+  const referred = files.filter(
+    ({ reference, bundleId }) => reference !== undefined && bundleId === undefined,
+  )
+  await together(referred, async (file) => {
     const own = fileKey(stanza, { ...file, reference: undefined }, label, options.compressType)
     await repo.storage.linkFrom(own, fileKey(stanza, file, label, options.compressType))
-  }
+  })
   for (const { name } of paths) await repo.storage.makePrefix(`${owner}/${name}`)
   if (symlink === 'off') return
   for (const target of targets) {

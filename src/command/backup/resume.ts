@@ -11,6 +11,7 @@ import type { Manifest, ManifestFile, ManifestOptions } from '../../format/manif
 import { backupPrefix, copyKeyOf, fileKey, manifestKey } from '../../format/repo-path.ts'
 import { listBackupLabels } from '../../repo/reconstruct.ts'
 import { loadDraft } from '../../repo/repo.ts'
+import { together } from '../../worker/batch.ts'
 import type { Context } from '../command.ts'
 import { type Times, trustedBeforeS } from './compare.ts'
 import type { Completion } from './complete.ts'
@@ -155,9 +156,10 @@ export async function cleanLeftover(
     if (stored !== undefined) keys.add(fileKey(stanza, stored, label, options.compressType))
   }
   const prefix = backupPrefix(stanza, label)
-  for (const { name } of await repo.storage.listAll(prefix)) {
-    const key = `${prefix}/${name}`
-    if (!keys.has(key)) await repo.storage.remove(key)
-  }
+  const found = (await repo.storage.listAll(prefix)).map(({ name }) => `${prefix}/${name}`)
+  const doomed = found.filter((key) => !keys.has(key))
+  await together(doomed, async (key) => {
+    await repo.storage.remove(key)
+  })
   await repo.storage.removeLeftOvers(prefix, Number.MAX_SAFE_INTEGER)
 }
