@@ -156,6 +156,30 @@ export interface Manifest {
   readonly writerVersion?: string | undefined
 }
 
+/** An entry of which nothing is stored yet. */
+export function newFile(
+  file: Pick<ManifestFile, 'name' | 'sizeBytes' | 'timestampS' | 'user' | 'group' | 'mode'>,
+): ManifestFile {
+  return {
+    name: file.name,
+    sizeBytes: file.sizeBytes,
+    timestampS: file.timestampS,
+    checksum: undefined,
+    checksumPage: undefined,
+    checksumPageErrors: undefined,
+    user: file.user,
+    group: file.group,
+    mode: file.mode,
+    reference: undefined,
+    repoSizeBytes: file.sizeBytes,
+    repoChecksum: undefined,
+    bundleId: undefined,
+    bundleOffsetBytes: 0,
+    block: undefined,
+    originalSizeBytes: undefined,
+  }
+}
+
 /** Throws `format` unless every file can be restored and proved: what must hold before a backup is finished. */
 export function assertComplete(manifest: Manifest): void {
   const problems = manifest.files.map(problemOf).filter((problem) => problem !== undefined)

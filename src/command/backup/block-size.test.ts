@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KIB, MIB } from '../../base/units.ts'
-import type { ManifestBlock, ManifestFile } from '../../format/manifest.ts'
+import { type ManifestBlock, type ManifestFile, newFile } from '../../format/manifest.ts'
 import { BLOCK_RULES, DAY_S, newBlockSizes, staysAsBefore } from './block-size.ts'
 
 const START_S = 1_800_000_000
@@ -26,24 +26,11 @@ test('S48: files that have not changed for long have larger blocks, then none', 
   assert.equal(blocks(1024 * MIB, 28), undefined)
 })
 
-const before = (sizeBytes: number, block: ManifestBlock | undefined): ManifestFile => ({
-  name: 'pg_data/base/1/2',
-  sizeBytes,
-  timestampS: START_S,
-  checksum: 'aa',
-  checksumPage: undefined,
-  checksumPageErrors: undefined,
-  user: 'postgres',
-  group: 'postgres',
-  mode: 0o600,
-  reference: undefined,
-  repoSizeBytes: sizeBytes,
-  repoChecksum: undefined,
-  bundleId: undefined,
-  bundleOffsetBytes: 0,
-  block,
-  originalSizeBytes: undefined,
-})
+const before = (sizeBytes: number, block: ManifestBlock | undefined): ManifestFile => {
+  const owner = { user: 'postgres', group: 'postgres', mode: 0o600 }
+  const file = newFile({ name: 'pg_data/base/1/2', sizeBytes, timestampS: START_S, ...owner })
+  return { ...file, checksum: 'aa', block }
+}
 
 test('a file keeps the blocks it has as long as it has one of them', () => {
   const mapped = { sizeBytes: 16 * KIB, checksumSizeBytes: 6, mapSizeBytes: 40 }

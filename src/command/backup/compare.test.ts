@@ -1,29 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Manifest, ManifestFile } from '../../format/manifest.ts'
+import { type Manifest, type ManifestFile, newFile } from '../../format/manifest.ts'
 import { referredFile, treatmentOf, whyDelta } from './compare.ts'
 
 const PRIOR = '20260501-000000F'
 
 /** As the listing has it. */
-const listed: ManifestFile = {
+const listed = newFile({
   name: 'pg_data/base/1/1',
   sizeBytes: 16384,
   timestampS: 1000,
-  checksum: undefined,
-  checksumPage: undefined,
-  checksumPageErrors: undefined,
   user: 'postgres',
   group: 'postgres',
   mode: 0o600,
-  reference: undefined,
-  repoSizeBytes: 16384,
-  repoChecksum: undefined,
-  bundleId: undefined,
-  bundleOffsetBytes: 0,
-  block: undefined,
-  originalSizeBytes: undefined,
-}
+})
 /** As the prior backup has it. */
 const before: ManifestFile = {
   ...listed,

@@ -1,26 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ManifestFile } from '../../format/manifest.ts'
+import { newFile } from '../../format/manifest.ts'
 import { copiedFile, pageRanges } from './plan.ts'
 
-const draft: ManifestFile = {
+const draft = newFile({
   name: 'pg_data/base/1/1',
   sizeBytes: 16384,
   timestampS: 1,
-  checksum: undefined,
-  checksumPage: undefined,
-  checksumPageErrors: undefined,
   user: 'postgres',
   group: 'postgres',
   mode: 0o600,
-  reference: undefined,
-  repoSizeBytes: 16384,
-  repoChecksum: undefined,
-  bundleId: undefined,
-  bundleOffsetBytes: 0,
-  block: undefined,
-  originalSizeBytes: undefined,
-}
+})
 const copied = {
   outcome: 'copied' as const,
   sizeBytes: 16384,

@@ -2,12 +2,13 @@
 import { compareBytes, toByteString } from '../../base/text.ts'
 import { GIB } from '../../base/units.ts'
 import type { BackupHistory } from '../../format/backup-info.ts'
-import type {
-  Manifest,
-  ManifestBlock,
-  ManifestDatabase,
-  ManifestFile,
-  ManifestOptions,
+import {
+  type Manifest,
+  type ManifestBlock,
+  type ManifestDatabase,
+  type ManifestFile,
+  type ManifestOptions,
+  newFile,
 } from '../../format/manifest.ts'
 import type { BackupKind } from '../../format/label.ts'
 import { backupPrefix, blocksKey, bundleKey, fileKey } from '../../format/repo-path.ts'
@@ -224,25 +225,7 @@ function draftManifest(facts: BackupFacts): Manifest {
 }
 
 function draftFile(file: ClusterListing['files'][number]): ManifestFile {
-  const sizeBytes = file.name === CONTROL_NAME ? CONTROL_STORED_BYTES : file.sizeBytes
-  return {
-    name: file.name,
-    sizeBytes,
-    timestampS: file.timestampS,
-    checksum: undefined,
-    checksumPage: undefined,
-    checksumPageErrors: undefined,
-    user: file.user,
-    group: file.group,
-    mode: file.mode,
-    reference: undefined,
-    repoSizeBytes: sizeBytes,
-    repoChecksum: undefined,
-    bundleId: undefined,
-    bundleOffsetBytes: 0,
-    block: undefined,
-    originalSizeBytes: undefined,
-  }
+  return newFile(file.name === CONTROL_NAME ? { ...file, sizeBytes: CONTROL_STORED_BYTES } : file)
 }
 
 function jobOf(

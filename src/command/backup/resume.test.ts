@@ -1,29 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WRITER_VERSION } from '../../format/format.ts'
-import type { Manifest, ManifestFile } from '../../format/manifest.ts'
+import { type Manifest, type ManifestFile, newFile } from '../../format/manifest.ts'
 import { keptFile, type Resuming, storedBefore, whyUnfit } from './resume.ts'
 
 const FULL = '20260501-000000F'
 
-const listed: ManifestFile = {
+const listed = newFile({
   name: 'pg_data/base/1/1',
   sizeBytes: 16384,
   timestampS: 1000,
-  checksum: undefined,
-  checksumPage: undefined,
-  checksumPageErrors: undefined,
   user: 'postgres',
   group: 'postgres',
   mode: 0o600,
-  reference: undefined,
-  repoSizeBytes: 16384,
-  repoChecksum: undefined,
-  bundleId: undefined,
-  bundleOffsetBytes: 0,
-  block: undefined,
-  originalSizeBytes: undefined,
-}
+})
 const stored: ManifestFile = {
   ...listed,
   checksum: 'aa',

@@ -1,7 +1,7 @@
 /** A backup in progress on the server: started, stopped, and its WAL accounted for. */
 import { AppError, isErrorKind } from '../../base/error.ts'
 import { SECOND_MS } from '../../base/units.ts'
-import type { Manifest, ManifestFile } from '../../format/manifest.ts'
+import { type Manifest, type ManifestFile, newFile } from '../../format/manifest.ts'
 import { fileKey } from '../../format/repo-path.ts'
 import {
   formatLsn,
@@ -206,7 +206,7 @@ export async function stop(context: Context, stopping: Stopping): Promise<Manife
   for (const { name, text } of labels) {
     if (text.trim() === '') continue
     const source = single(Buffer.from(text, 'latin1'))
-    const file = newFile(ended, name)
+    const file = addedFile(ended, name)
     const key = fileKey(stopping.stanza, file, ended.label, setup.compressType)
     const copied = await storeSource(stopping.repo.storage, setup, { key, source })
     log.detail(`wrote '${name}' file returned from backup stop function`)
@@ -244,7 +244,7 @@ async function accountForWal(
   if (!context.config.flag('archive-copy')) return []
   const files: ManifestFile[] = []
   for (const [segment, file] of archived) {
-    const entry = newFile(ended, `pg_data/pg_wal/${segment}`)
+    const entry = addedFile(ended, `pg_data/pg_wal/${segment}`)
     const key = fileKey(stanza, entry, ended.label, setup.compressType)
     const copied = await storeSource(repo.storage, setup, {
       key,
@@ -266,27 +266,18 @@ function assertChecksum(segment: SegmentName, file: ArchivedFile, copied: Stored
 }
 
 /** An entry for a file that backup itself adds: owner and directory mode of the data directory. */
-function newFile(manifest: Manifest, name: string): ManifestFile {
+function addedFile(manifest: Manifest, name: string): ManifestFile {
   const dataDir = manifest.paths.find((path) => path.name === 'pg_data')
   if (dataDir === undefined) throw new AppError('assert', 'the manifest has no pg_data path')
-  return {
+  const { user, group, mode } = dataDir
+  return newFile({
     name,
     sizeBytes: 0,
     timestampS: manifest.stopS,
-    checksum: undefined,
-    checksumPage: undefined,
-    checksumPageErrors: undefined,
-    user: dataDir.user,
-    group: dataDir.group,
-    mode: dataDir.mode & 0o644,
-    reference: undefined,
-    repoSizeBytes: 0,
-    repoChecksum: undefined,
-    bundleId: undefined,
-    bundleOffsetBytes: 0,
-    block: undefined,
-    originalSizeBytes: undefined,
-  }
+    user,
+    group,
+    mode: mode & 0o644,
+  })
 }
 
 function storedFile(file: ManifestFile, copied: Stored): ManifestFile {
