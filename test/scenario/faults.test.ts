@@ -37,6 +37,7 @@ const KINDS: Readonly<Record<string, ErrorKind>> = {
   listAll: 'path-open',
   remove: 'file-remove',
   removeAll: 'path-remove',
+  removeLeftOvers: 'file-remove',
   sync: 'path-sync',
   makePrefix: 'path-create',
   link: 'file-write',
