@@ -24,24 +24,21 @@ export function logSinks(program: Program, config: Config): readonly LogSink[] {
   const consoleLevel = levelOf(config.text('log-level-console'))
   // Standard output is then the program's that reads it.
   const isJson = config.has('output') && config.text('output') === 'json'
-  const sinks: LogSink[] = [
-    {
-      level: atLeast(errorLevel, consoleLevel),
-      timestamps,
-      write: (level, lines) => {
-        // As in pgBackRest: a line that standard error takes does not appear on standard output too.
-        if (isJson || rank(level) <= rank(errorLevel)) program.writeError(lines)
-        else program.writeOut(lines)
-      },
+  const terminal: LogSink = {
+    level: atLeast(errorLevel, consoleLevel),
+    timestamps,
+    write: (level, lines) => {
+      // As in pgBackRest: a line that standard error takes does not appear on standard output too.
+      if (isJson || rank(level) <= rank(errorLevel)) program.writeError(lines)
+      else program.writeOut(lines)
     },
-  ]
-  const fileLevel = levelOf(config.text('log-level-file'))
-  if (fileLevel !== 'off' && (config.role === 'async' || !NO_LOG_FILE.has(config.command))) {
-    const file = openLogFile(config, fileLevel)
-    if (typeof file === 'string') sinks[0]?.write('warn', file)
-    else sinks.push(file)
   }
-  return sinks
+  const fileLevel = levelOf(config.text('log-level-file'))
+  if (fileLevel === 'off' || (config.role !== 'async' && NO_LOG_FILE.has(config.command))) {
+    return [terminal]
+  }
+  const file = openLogFile(config, fileLevel, terminal)
+  return file === undefined ? [terminal] : [terminal, file]
 }
 
 function levelOf(text: string): LogLevel {
@@ -56,31 +53,42 @@ function atLeast(left: LogLevel, right: LogLevel): LogLevel {
   return rank(left) > rank(right) ? left : right
 }
 
-/** The file sink, or the warning to print when the file cannot be opened: a missing log never stops a backup. */
-function openLogFile(config: Config, level: LogLevel): LogSink | string {
+/** A log that cannot be written never stops a backup: `terminal` is told, once. */
+function openLogFile(config: Config, level: LogLevel, terminal: LogSink): LogSink | undefined {
   const role = config.role === 'main' ? '' : `-${config.role}`
   const path = `${config.text('log-path')}/${config.stanza ?? 'all'}-${config.command}${role}.log`
+  const giveUp = (doing: string, error: unknown): void => {
+    if (rank(terminal.level) < rank('warn')) return
+    const why = errnoOf(error) ?? String(error)
+    terminal.write(
+      'warn',
+      `P00   WARN: unable to ${doing} log file '${path}': ${why}\n            NOTE: process will continue without log file.\n`,
+    )
+  }
   let descriptor: number
   try {
     descriptor = openSync(path, 'a', 0o640)
   } catch (error) {
-    const why = errnoOf(error) ?? String(error)
-    return rank(levelOf(config.text('log-level-console'))) >= rank('warn')
-      ? `P00   WARN: unable to open log file '${path}': ${why}\n            NOTE: process will continue without log file.\n`
-      : ''
+    giveUp('open', error)
+    return undefined
   }
   process.on('exit', () => {
     closeSync(descriptor)
   })
-  let started = false
+  let state: 'new' | 'begun' | 'lost' = 'new'
   return {
     level,
     timestamps: 'on',
     write: (_level, lines) => {
-      if (!started)
-        appendFileSync(descriptor, '\n-------------------PROCESS START-------------------\n')
-      started = true
-      appendFileSync(descriptor, lines)
+      if (state === 'lost') return
+      const head = '\n-------------------PROCESS START-------------------\n'
+      try {
+        appendFileSync(descriptor, state === 'new' ? `${head}${lines}` : lines)
+        state = 'begun'
+      } catch (error) {
+        state = 'lost'
+        giveUp('write to', error)
+      }
     },
   }
 }

@@ -1,5 +1,7 @@
 /** What the archives of a stanza lack and why, as their own notes tell (decision 012). For info and check. */
 import { type Drop, mergeDrops, type MissingNote } from '../format/archive-notes.ts'
+import { archivePrefix } from '../format/repo-path.ts'
+import { isSegmentName, parseArchivedSegment, parseArchiveId } from '../format/wal.ts'
 import { missingFiles } from '../repo/archive-copy.ts'
 import { readDrops, readMissingNote } from '../repo/archive-notes.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -38,7 +40,51 @@ export async function readArchiveStory(
       missing.set(key, { ...note, heldBy: holder.key, count })
     }
   }
-  return { missing: [...missing.values()], drops }
+  return { missing: [...missing.values()], drops: await stillHoles(repos, stanza, drops) }
+}
+
+/** Without those that lie before everything any archive has left: nothing that is there needs them. */
+async function stillHoles(
+  repos: readonly Repo[],
+  stanza: string,
+  drops: readonly Drop[],
+): Promise<readonly Drop[]> {
+  if (drops.length === 0) return drops
+  const begins: string[] = []
+  for (const repo of repos) {
+    // What cannot be read may begin anywhere.
+    begins.push(...(await beginsOf(repo, stanza).catch(() => [''])))
+  }
+  if (begins.length === 0) return drops
+  return drops.filter(
+    ({ last }) =>
+      !isSegmentName(last.slice(0, 24)) || begins.some((begin) => begin <= positionOf(last)),
+  )
+}
+
+/** The position of the oldest segment of every timeline in an archive. */
+async function beginsOf({ storage }: Repo, stanza: string): Promise<readonly string[]> {
+  const begins: string[] = []
+  for (const { name: id } of await storage.list(archivePrefix(stanza))) {
+    if (parseArchiveId(id) === undefined) continue
+    const folders = (await storage.list(archivePrefix(stanza, id)))
+      .map(({ name }) => name)
+      .filter((name) => /^[0-9A-F]{16}$/.test(name))
+    // Of every timeline, the first folder has the oldest segments.
+    for (const folder of folders.filter(
+      (name, at) => folders[at - 1]?.slice(0, 8) !== name.slice(0, 8),
+    )) {
+      const entries = await storage.list(`${archivePrefix(stanza, id)}/${folder}`)
+      const first = entries.find(({ name }) => parseArchivedSegment(name) !== undefined)
+      if (first !== undefined) begins.push(positionOf(first.name))
+    }
+  }
+  return begins
+}
+
+/** A segment without its timeline. */
+function positionOf(name: string): string {
+  return name.slice(8, 24)
 }
 
 async function countMissing(
@@ -46,17 +92,19 @@ async function countMissing(
   lacking: Repo | undefined,
   { stanza, note }: { readonly stanza: string; readonly note: MissingNote },
 ): Promise<number> {
-  const place = (repo: Repo): Parameters<typeof missingFiles>[0] => ({
-    storage: repo.storage,
-    stanza,
-    archiveId: note.archiveId,
-    // Listing needs none.
-    cipherPass: undefined,
-  })
+  const firstId = parseArchiveId(note.archiveId)?.historyId ?? 0
   const count = async (other: Repo | undefined): Promise<number> => {
     let files = 0
-    const to = other === undefined ? undefined : place(other)
-    for await (const _ of missingFiles(place(holder), to, note.from)) files += 1
+    for (const { name: id } of await holder.storage.list(archivePrefix(stanza))) {
+      const historyId = parseArchiveId(id)?.historyId
+      if (historyId === undefined || historyId < firstId) continue
+      // Listing needs no passphrase.
+      const place = { stanza, archiveId: id, cipherPass: undefined }
+      const from = { ...place, storage: holder.storage }
+      const to = other === undefined ? undefined : { ...place, storage: other.storage }
+      const start = historyId === firstId ? note.from : ''
+      for await (const _ of missingFiles(from, to, start)) files += 1
+    }
     return files
   }
   return await count(lacking).catch(async () => await count(undefined).catch(() => 0))
@@ -65,15 +113,20 @@ async function countMissing(
 /** One sentence for each, with times in UTC. */
 export function tellArchiveStory({ missing, drops }: ArchiveStory): readonly string[] {
   return [
-    ...missing.map(({ repoKey, sinceMs, from, heldBy, count, reason }) => {
-      const [why = ''] = reason.split('\n')
-      return `repo${repoKey} misses ${count} WAL file(s) from ${from} on, since ${utc(sinceMs)}; they will be copied from repo${heldBy}: ${why}`
-    }),
+    ...missing.map(
+      ({ repoKey, sinceMs, from, heldBy, count, reason }) =>
+        `repo${repoKey} misses ${count} WAL file(s) from ${from} on, since ${utc(sinceMs)}; they will be copied from repo${heldBy}: ${inOneLine(reason)}`,
+    ),
     ...drops.map(
       ({ first, last, count, firstMs }) =>
         `WAL ${first} to ${last} (${count} file(s)) dropped at ${utc(firstMs)} because of archive-push-queue-max`,
     ),
   ]
+}
+
+/** What was unreachable is in the last lines of an error. */
+function inOneLine(reason: string): string {
+  return [...new Set(reason.split('\n'))].join(' ')
 }
 
 function utc(ms: number): string {

@@ -5,7 +5,8 @@ import { type BackupInfo, currentBackupHistory } from '../format/backup-info.ts'
 import { connect, type PgConnection } from '../postgres/connection.ts'
 import type { ControlFile } from '../postgres/control-file.ts'
 import { readControlFile } from '../postgres/read-control-file.ts'
-import { type Context, stanzaOf } from './command.ts'
+import type { Context } from './command.ts'
+import { useArchiveCommand } from './program-call.ts'
 
 /** A session with one configured server, and the pg_control of its data directory. Disposing closes the session. */
 export interface Server extends AsyncDisposable {
@@ -211,7 +212,7 @@ function assertArchiving(context: Context, connection: PgConnection): void {
   if (connection.archiveMode === 'off') {
     throw new AppError('archive-disabled', 'archive_mode must be enabled', {
       hint: [
-        `ALTER SYSTEM SET archive_mode = 'on'; ALTER SYSTEM SET archive_command = '${archiveCommandFor(context)}';`,
+        `ALTER SYSTEM SET archive_mode = 'on'; ${useArchiveCommand(context.config)}`,
         'archive_mode takes effect when PostgreSQL is restarted.',
       ],
     })
@@ -232,16 +233,9 @@ function assertArchiving(context: Context, connection: PgConnection): void {
     'archive-command-invalid',
     `archive_command '${connection.archiveCommand}' must contain pgsurety or pgbackrest`,
     {
-      hint: [
-        ...library,
-        `ALTER SYSTEM SET archive_command = '${archiveCommandFor(context)}'; SELECT pg_reload_conf();`,
-      ],
+      hint: [...library, useArchiveCommand(context.config)],
     },
   )
-}
-
-function archiveCommandFor(context: Context): string {
-  return `pgsurety --stanza=${stanzaOf(context)} archive-push %p`
 }
 
 /** Throws `kind` when the stanza's current history row is of another cluster or version than the server. */

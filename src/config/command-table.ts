@@ -295,6 +295,7 @@ export const COMMANDS = {
     summary: 'remove all backups and WAL of a stanza',
     description: [
       'Removes everything a stanza holds in one repository. The stanza must be stopped first (see stop), and PostgreSQL too unless --force is given.',
+      'Removes the stop file as well, once everything is gone.',
     ],
     examples: [
       { text: 'Remove a stanza', command: 'pgsurety --stanza=main --repo=1 stanza-delete' },

@@ -421,3 +421,11 @@ test('the configuration for archive-push is there in milliseconds', () => {
 
   assert((performance.now() - startMs) / 20 < 5)
 })
+
+test('a configured spool-path is kept for archive-push without archive-async, and refused on the command line', () => {
+  const files = { [MAIN]: '[global]\nspool-path=/spool\n' }
+
+  assert.equal(load('--stanza=main archive-push x', { files }).text('spool-path'), '/spool')
+  assert.equal(load('--stanza=main archive-push x').text('spool-path'), '/var/spool/pgbackrest')
+  fails('option-invalid', '--stanza=main --spool-path=/a archive-push x')
+})

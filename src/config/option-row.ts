@@ -24,6 +24,8 @@ export interface OptionDepends {
   readonly values?: readonly string[]
   /** The value when this one is not valid; absent: unset. */
   readonly otherwise?: string
+  /** Only on the command line it is not valid: a configured value and the default stay. */
+  readonly keepsConfigured?: true
 }
 
 /** One value for all, or one for each value of the option depended on. */

@@ -141,16 +141,7 @@ class Resolver {
           `option '${shown}' not valid without ${dependence.unmet}`,
         )
       }
-      const otherwise = rule.depends?.otherwise
-      return otherwise === undefined
-        ? unset(asked, 'default')
-        : {
-            name,
-            index,
-            value: parseOptionValue([otherwise], rules),
-            texts: [otherwise],
-            source: 'default',
-          }
+      if (rule.depends?.keepsConfigured !== true) return this.#otherwise(asked)
     }
     if (isSet) {
       this.#warnRepeatedKeys(shown, row, given)
@@ -160,19 +151,15 @@ class Resolver {
     return given?.form === 'negated' ? unset(asked, given.source) : this.#default(asked, dependence)
   }
 
+  #otherwise(asked: Asked): ResolvedOption {
+    const text = asked.rule.depends?.otherwise
+    return text === undefined ? unset(asked, 'default') : byDefault(asked, text, undefined)
+  }
+
   #default(asked: Asked, dependence: Dependence): ResolvedOption {
     const { name, index, shown, row, rule } = asked
     const text = this.#defaultText(rule, dependence.value)
-    if (text !== undefined) {
-      const rules = { shown, row, rule, dependedValue: dependence.value }
-      return {
-        name,
-        index,
-        value: parseOptionValue([text], rules),
-        texts: [text],
-        source: 'default',
-      }
-    }
+    if (text !== undefined) return byDefault(asked, text, dependence.value)
     if (rule.required === true && !this.#hasCompanion(name, index)) throw this.#required(shown, row)
     return unset(asked, 'default')
   }
@@ -246,6 +233,15 @@ interface Dependence {
 /** False for `--reset-x`, and for `--no-x` of options that are not booleans. */
 function gives(given: GivenOption, row: OptionRow): boolean {
   return given.form === 'set' || (given.form === 'negated' && row.kind === 'boolean')
+}
+
+function byDefault(
+  { name, index, shown, row, rule }: Asked,
+  text: string,
+  dependedValue: string | undefined,
+): ResolvedOption {
+  const value = parseOptionValue([text], { shown, row, rule, dependedValue })
+  return { name, index, value, texts: [text], source: 'default' }
 }
 
 function unset({ name, index }: Asked, source: OptionSource): ResolvedOption {

@@ -10,7 +10,7 @@ import { encryptor } from '../pipe/cipher.ts'
 import { compressor } from '../pipe/compress.ts'
 import { collect, single, through } from '../pipe/pipe.ts'
 import { openPosixStorage } from '../storage/posix.ts'
-import { copyArchived, missingFiles } from './archive-copy.ts'
+import { archivesSince, copyArchived, missingFiles } from './archive-copy.ts'
 import {
   archiveKey,
   type ArchivedFile,
@@ -96,4 +96,27 @@ test('a segment that is not what its name says is not copied', async () => {
   )
 
   assert.deepEqual(await findSegment(sealed, segment(4)), [])
+})
+
+test('WAL missed since an earlier major version is looked for in each archive since, by cluster and not by number', () => {
+  const old = { id: 1, version: '14', systemId: 1n }
+  const then = { id: 2, version: '15', systemId: 2n }
+  const now = { id: 3, version: '16', systemId: 3n }
+  const holder = { ...plain, history: [old, then, now] }
+  // Begun after the first upgrade.
+  const lacking = {
+    ...plain,
+    history: [
+      { ...then, id: 1 },
+      { ...now, id: 2 },
+    ],
+  }
+  const since = (archiveId: string): readonly string[] =>
+    archivesSince({ archiveId, from: 'X' }, holder, lacking).map(
+      (pair) => `${pair.holder.archiveId} ${pair.lacking.archiveId} ${pair.from}`,
+    )
+
+  assert.deepEqual(since('16-3'), ['16-3 16-2 X'])
+  assert.deepEqual(since('15-2'), ['15-2 15-1 X', '16-3 16-2 '])
+  assert.deepEqual(since('14-1'), ['15-2 15-1 ', '16-3 16-2 '])
 })

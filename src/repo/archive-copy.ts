@@ -1,13 +1,55 @@
 /** Comparing the archives of two repositories, and copying from one to the other what the other lacks. */
 import { createHash } from 'node:crypto'
 import { AppError } from '../base/error.ts'
+import type { ArchiveHistory } from '../format/archive-info.ts'
 import { archivePrefix } from '../format/repo-path.ts'
-import { parseArchivedSegment } from '../format/wal.ts'
+import { archiveId, parseArchivedSegment, parseArchiveId } from '../format/wal.ts'
 import { decryptor, encryptor } from '../pipe/cipher.ts'
 import { decompressor } from '../pipe/compress.ts'
 import { type ByteSource, through } from '../pipe/pipe.ts'
 import type { NameEntry } from '../storage/storage.ts'
 import type { ArchivedFile, ArchivePlace } from './archive.ts'
+
+/** Where a stanza's WAL lies in a repository, with that of earlier major versions. */
+export interface ArchiveWithHistory extends ArchivePlace {
+  readonly history: readonly ArchiveHistory[]
+}
+
+/** The archives of one cluster in two repositories. */
+export interface ArchivePair {
+  readonly holder: ArchivePlace
+  readonly lacking: ArchivePlace
+  /** Nothing before this file is missing. */
+  readonly from: string
+}
+
+/**
+ * What to compare when `lacking` misses WAL since a file of one archive: that archive, and all that a stanza-upgrade has begun
+ * since. A cluster that `lacking` never had is left out.
+ */
+export function archivesSince(
+  since: { readonly archiveId: string; readonly from: string },
+  holder: ArchiveWithHistory,
+  lacking: ArchiveWithHistory,
+): readonly ArchivePair[] {
+  const firstId = parseArchiveId(since.archiveId)?.historyId ?? 0
+  return holder.history
+    .filter(({ id }) => id >= firstId)
+    .flatMap((row) => {
+      const same = lacking.history.filter(
+        ({ version, systemId }) => version === row.version && systemId === row.systemId,
+      )
+      const there = same.find(({ id }) => id === row.id) ?? same.at(-1)
+      if (there === undefined) return []
+      return [
+        {
+          holder: { ...holder, archiveId: archiveId(row.version, row.id) },
+          lacking: { ...lacking, archiveId: archiveId(there.version, there.id) },
+          from: row.id === firstId ? since.from : '',
+        },
+      ]
+    })
+}
 
 /**
  * The files of `holder` from the one called `from` on that `lacking` has not got, segments in order; with no `lacking`, all.
@@ -64,8 +106,8 @@ function identityOf(name: string): string {
   return segment === undefined ? name : `${segment.segment}${segment.partial ? '.partial' : ''}`
 }
 
-function prefixOf({ stanza, archiveId }: ArchivePlace): string {
-  return archivePrefix(stanza, archiveId)
+function prefixOf(place: ArchivePlace): string {
+  return archivePrefix(place.stanza, place.archiveId)
 }
 
 /**

@@ -246,7 +246,7 @@ test('an archive_command that is not ours is refused with the command that sets 
     assert.match(text, /^archive_command '\/bin\/true' must contain pgsurety or pgbackrest\n/)
     assert.match(
       text,
-      /ALTER SYSTEM SET archive_command = 'pgsurety --stanza=demo archive-push %p'/,
+      /ALTER SYSTEM SET archive_command = '\/.*\/bin\/pgsurety --config=.* --stanza=demo archive-push %p'/,
     )
   })
 })

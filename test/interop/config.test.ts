@@ -65,6 +65,7 @@ const CASES: readonly (readonly [number, readonly string[]])[] = [
   [31, ['info', '--backup1-host=a']],
   [31, [`--config=${good}`, '--stanza=main', 'restore', '--target=x']],
   [31, [`--config=${good}`, '--stanza=main', 'backup', '--force']],
+  [31, [`--config=${good}`, '--stanza=main', '--spool-path=/a', 'archive-push', '/a']],
   [31, [`--config=${good}`, '--stanza=main', 'backup', '--annotation=x']],
   [31, [`--config=${good}`, '--stanza=main', 'restore', '--type=immediate', '--target=x']],
   [31, [`--config=${twice}`, 'info']],

@@ -249,6 +249,8 @@ test('WAL of another cluster or version is refused unless the header check is of
   await refused('archive-mismatch', bed, newer)
   await refused('format', bed, notWal)
 
+  const second = `--repo2-path=${join(bed.folder, 'repo')}`
+  await refused('archive-mismatch', bed, sameVersion, second)
   await push(bed, sameVersion, '--no-archive-header-check')
   assert.deepEqual(await get(bed, basename(sameVersion)), foreign.sameVersion)
 })
@@ -349,6 +351,31 @@ test('a repository that is not mounted, has no stanza, or is locked away has thr
   assert(locked instanceof AppError)
   assert.equal(locked.kind, 'file-open')
   await push(bed, path)
+})
+
+test('of several repositories, none that can be used is an error of its own, as pgBackRest has it', async () => {
+  const bed = bedOf(16)
+  const away = [`--repo1-path=${bed.folder}/away`, `--repo2-path=${bed.folder}/gone`]
+
+  const { message } = await refused('repo-invalid', bed, await placeSegment(bed), ...away)
+
+  assert.match(message, /^unable to find a valid repository:\nrepo1: \[73\] .*repo2: \[73\] /s)
+})
+
+test('what nobody can print does not become an answer: 1 of archive-get would end a recovery', async () => {
+  const bed = bedOf(1)
+  const path = await placeSegment(bed)
+  await push(bed, path)
+  const target = join(bed.folder, 'got')
+  const command = pgsuretyCommand()
+  const argv = [...argvOf(bed), '--log-level-console=info', 'archive-get', basename(path), target]
+
+  const ran = await runAs(['sh', '-c', '"$@" >/dev/full 2>&1', 'sh', ...command, ...argv], {
+    allowFailure: 'allow',
+  })
+
+  assert.equal(ran.code, 0)
+  assert.deepEqual(await readFile(target), await readFile(path))
 })
 
 test('a repository that cannot be written to is an error, and is written to when it can be again', async () => {

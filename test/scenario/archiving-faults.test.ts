@@ -235,7 +235,11 @@ test('a command that is not there', async () => {
   await until('the server logs it', async () => (await bed.cluster.logText()).includes('code 127'))
 
   assertVerdict(
-    { cause: 'command-missing', code: 82, fix: /^ALTER SYSTEM SET archive_command = / },
+    {
+      cause: 'command-missing',
+      code: 82,
+      fix: new RegExp(`^ALTER SYSTEM SET archive_command = '${launcher()} .*archive-push %p'`),
+    },
     await ask(),
   )
 })

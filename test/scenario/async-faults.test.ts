@@ -10,7 +10,12 @@ import { fetchAhead } from '../../src/command/archive-get/background.ts'
 import { archivePush } from '../../src/command/archive-push/archive-push.ts'
 import { pushReady } from '../../src/command/archive-push/background.ts'
 import { info } from '../../src/command/info/info.ts'
-import { openConfiguredStorage, type OpenStorage } from '../../src/repo/repo.ts'
+import {
+  loadArchiveInfo,
+  openConfiguredStorage,
+  type OpenStorage,
+  saveArchiveInfo,
+} from '../../src/repo/repo.ts'
 import { readDrops, readMissingNote } from '../../src/repo/archive-notes.ts'
 import { testContext } from '../harness/context.ts'
 import { type FaultPlan, type FaultyStorage, faultyStorage } from '../harness/faulty-storage.ts'
@@ -282,8 +287,65 @@ test('what is dropped is noted at once, and told to the repositories with the ne
     await told(),
     / {8}WAL .*AA1 to .*AA3 \(3 file\(s\)\) dropped at 2.*Z because of archive-push-queue-max\n$/,
   )
+  const archive = join(bed.folder, 'repo/archive/demo/15-1/0000000100000000')
+  for (const name of await readdir(archive)) await rm(join(archive, name))
+  await writeFile(join(archive, `${MISSING}-${'a'.repeat(40)}.zst`), '')
+  assert(!(await told()).includes('dropped'), 'expire went past it')
   await reset()
   assert(!(await told()).includes('incomplete'))
+})
+
+test('what was missed before a stanza-upgrade is copied after it, each to the archive it belongs to', async () => {
+  await reset()
+  const repos = ['repo', 'repo2'].map((name) =>
+    openRepo([...argvOf().slice(0, 2), `--repo1-path=${join(bed.folder, name)}`]),
+  )
+  const plain = await loadArchiveInfo(repos[0] ?? assert.fail(), 'demo')
+  await rename(join(bed.folder, 'repo2'), join(bed.folder, 'away'))
+  await rm(join(bed.folder, 'wal/archive_status', `${SEGMENTS[2]}.ready`))
+  assert.equal(await push({ options: twoRepos() }), undefined)
+  await rename(join(bed.folder, 'away'), join(bed.folder, 'repo2'))
+  const [row = assert.fail()] = plain.history
+  const history = [row, { ...row, id: 2 }]
+  for (const repo of repos) await saveArchiveInfo(repo, 'demo', { ...plain, currentId: 2, history })
+  assert.match(await told(), /repo2 misses 2 WAL file\(s\)/)
+
+  for (const segment of SEGMENTS.slice(0, 2)) {
+    await rm(join(bed.folder, 'wal/archive_status', `${segment}.ready`))
+  }
+  await writeReady(SEGMENTS[2] ?? '')
+  assert.equal(await push({ options: twoRepos() }), undefined)
+
+  assert.deepEqual(await stored('repo2'), SEGMENTS.slice(0, 2))
+  const upgraded = await readdir(join(bed.folder, 'repo2/archive/demo/15-2/0000000100000000'))
+  assert.deepEqual(
+    upgraded.map((name) => name.slice(0, 24)),
+    SEGMENTS.slice(2),
+  )
+  for (const repo of repos) await saveArchiveInfo(repo, 'demo', plain)
+  for (const name of ['repo', 'repo2']) {
+    await rm(join(bed.folder, name, 'archive/demo/15-2'), { recursive: true })
+  }
+})
+
+test('WAL that was expired before a repository could catch up is named', async () => {
+  await reset()
+  await rename(join(bed.folder, 'repo2'), join(bed.folder, 'away'))
+  assert.equal(await push({ options: twoRepos() }), undefined)
+  await rename(join(bed.folder, 'away'), join(bed.folder, 'repo2'))
+  const archive = join(bed.folder, 'repo/archive/demo/15-1/0000000100000000')
+  const [oldest = ''] = (await readdir(archive)).toSorted()
+  await rm(join(archive, oldest))
+  const argv = [...argvOf(...twoRepos()), 'archive-push:async', join(bed.folder, 'wal')]
+  const ran = testContext({ argv })
+
+  assert.equal(await pushReady(ran.context), 0)
+
+  assert.match(
+    ran.logText(),
+    new RegExp(`WARN: repo2 misses WAL from ${SEGMENTS[0]} on, which repo1 no longer has`),
+  )
+  assert.deepEqual(await stored('repo2'), SEGMENTS.slice(1))
 })
 
 test('whichever call fails while WAL is fetched in advance, only whole segments are delivered, and none is called missing', async (t) => {

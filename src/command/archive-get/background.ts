@@ -32,7 +32,7 @@ export async function fetchAhead(context: Context): Promise<number> {
     if (missing !== undefined) await writeOk(spool, missing, [])
     return 0
   } catch (error) {
-    await writeGlobalError(spool, error)
+    await writeGlobalError(context, spool, error)
     throw error
   }
 }

@@ -7,7 +7,7 @@ import type { Context } from '../command.ts'
 import { noteReplay } from '../replay-progress.ts'
 import { isArchiveBusy, startBackground } from '../spool/background.ts'
 import { leaveNote } from '../spool/launcher-note.ts'
-import { openSpool, readAnswer, type Spool, TEMP_SUFFIX } from '../spool/spool.ts'
+import { openSpool, readOk, type Spool, TEMP_SUFFIX } from '../spool/spool.ts'
 import { getFile } from './fetch.ts'
 
 const PAUSE_MS = 20
@@ -65,8 +65,8 @@ async function take(
     }
     await clock.sleep(PAUSE_MS, signal)
   }
-  const answer = await readAnswer(spool, segment)
-  if (answer?.kind === 'ok' && answer.status !== undefined) context.log.warn(answer.status.text)
+  const answer = await readOk(spool, segment)
+  if (answer?.status !== undefined) context.log.warn(answer.status.text)
   await move(fetched, path)
   await spool.remove(`${segment}.ok`)
   return 'taken'
@@ -118,8 +118,8 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function isSaidMissing(spool: Spool, segment: SegmentName): Promise<boolean> {
-  const answer = await readAnswer(spool, segment)
-  if (answer?.kind !== 'ok') return false
+  const answer = await readOk(spool, segment)
+  if (answer === undefined) return false
   await spool.remove(`${segment}.ok`)
   return true
 }

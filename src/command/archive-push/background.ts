@@ -42,7 +42,7 @@ export async function pushReady(context: Context): Promise<number> {
       pushedBytes += batch.names.length * batch.segmentBytes
     }
   } catch (error) {
-    await writeGlobalError(spool, error)
+    await writeGlobalError(context, spool, error)
     throw error
   }
 }

@@ -5,7 +5,14 @@ import { SECOND_MS } from '../../base/units.ts'
 import type { Background, Context } from '../command.ts'
 import { hintOfLog, isArchiveBusy, startBackground } from '../spool/background.ts'
 import { leaveNote } from '../spool/launcher-note.ts'
-import { type Answer, openSpool, readAnswer, removeErrors, type Spool } from '../spool/spool.ts'
+import {
+  type Answer,
+  openSpool,
+  readAnswer,
+  readOk,
+  removeErrors,
+  type Spool,
+} from '../spool/spool.ts'
 import { errorOfStatus, type Status } from '../spool/status.ts'
 import type { WalFile } from '../wal-segment.ts'
 
@@ -14,7 +21,8 @@ const PAUSE_MAX_MS = 100
 
 /**
  * Resolves to 0 when an answer says so. Throws the error in the answer, or `archive-timeout` when none comes.
- * Errors count only when they are news: what an earlier background process met may be over.
+ * Errors count only when they are news: what an earlier background process met may be over, and what a power cut left of
+ * its words must not be in the way.
  */
 export async function pushInBackground(context: Context, file: WalFile): Promise<number> {
   const { config, log } = context
@@ -26,14 +34,6 @@ export async function pushInBackground(context: Context, file: WalFile): Promise
   }
   const spool = openSpool(context, 'out')
   const answer = await awaitAnswer(context, spool, file)
-  if (answer === undefined) {
-    const seconds = config.timeMs('archive-timeout') / SECOND_MS
-    throw new AppError(
-      'archive-timeout',
-      `unable to push WAL file '${file.name}' to the archive asynchronously after ${seconds} second(s)`,
-      { hint: hintOfLog(context) },
-    )
-  }
   if (answer.kind === 'error' && answer.status !== undefined) throw errorOfStatus(answer.status)
   sayAnswer(context, file, answer.status)
   log.info(`pushed WAL file '${file.name}' to the archive asynchronously`)
@@ -41,15 +41,11 @@ export async function pushInBackground(context: Context, file: WalFile): Promise
   return 0
 }
 
-/** Undefined when none came in time, or the background process that was started for it ended without one. */
-async function awaitAnswer(
-  context: Context,
-  spool: Spool,
-  file: WalFile,
-): Promise<Answer | undefined> {
+/** Throws when none came in time, or the background process that was started for it ended without one. */
+async function awaitAnswer(context: Context, spool: Spool, file: WalFile): Promise<Answer> {
   const { config, clock } = context
-  const first = await readAnswer(spool, file.name)
-  if (first?.kind === 'ok') return first
+  const first = await readOk(spool, file.name)
+  if (first !== undefined) return first
   const deadlineMs = clock.nowMs() + config.timeMs('archive-timeout')
   let background = await startUnlessBusy(context, spool, file)
   let pauseMs = PAUSE_FIRST_MS
@@ -60,10 +56,24 @@ async function awaitAnswer(
     const isOver = background?.hasEnded() ?? false
     const answer = await readAnswer(spool, file.name)
     if (answer !== undefined) return answer
-    if (isOver && !(await isArchiveBusy(context))) return undefined
+    if (isOver && !(await isArchiveBusy(context))) {
+      // Another process may have had the lock, and has just finished.
+      const last = await readAnswer(spool, file.name)
+      if (last !== undefined) return last
+      throw noAnswer(context, file, 'the background process ended without an answer')
+    }
     background ??= await startUnlessBusy(context, spool, file)
   }
-  return undefined
+  const seconds = config.timeMs('archive-timeout') / SECOND_MS
+  throw noAnswer(context, file, `no answer after ${seconds} second(s)`)
+}
+
+function noAnswer(context: Context, file: WalFile, why: string): AppError {
+  return new AppError(
+    'archive-timeout',
+    `unable to push WAL file '${file.name}' to the archive asynchronously: ${why}`,
+    { hint: hintOfLog(context) },
+  )
 }
 
 async function startUnlessBusy(

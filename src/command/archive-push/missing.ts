@@ -1,8 +1,14 @@
 /** Repositories that need not have every segment at once: what they miss is noted in the others, and copied later. */
 import { AppError, asAppError } from '../../base/error.ts'
-import type { MissingNote } from '../../format/archive-notes.ts'
-import { copyArchived, missingFiles } from '../../repo/archive-copy.ts'
-import type { ArchivePlace } from '../../repo/archive.ts'
+import { isSegmentName } from '../../format/wal.ts'
+import { type ArchivePlace, findSegment } from '../../repo/archive.ts'
+import {
+  type ArchivePair,
+  archivesSince,
+  type ArchiveWithHistory,
+  copyArchived,
+  missingFiles,
+} from '../../repo/archive-copy.ts'
 import { readMissingNote, removeMissingNote, writeMissingNote } from '../../repo/archive-notes.ts'
 import type { Repo } from '../../repo/repo.ts'
 import { type Context, stanzaOf } from '../command.ts'
@@ -30,14 +36,17 @@ export async function noteMissing(
   for (const { repo: holder, place } of holders) {
     for (const { repo, error } of lacks) {
       const known = await readMissingNote(holder, stanza, repo.key)
-      if (known !== undefined && known.from <= from) continue
+      // What is missing of another archive is of an earlier one: it includes all that came later.
+      if (known !== undefined && (known.archiveId !== place.archiveId || known.from <= from)) {
+        continue
+      }
       await writeMissingNote(holder, stanza, {
         repoKey: repo.key,
         location: repo.storage.location,
         sinceMs: known?.sinceMs ?? context.clock.nowMs(),
         archiveId: place.archiveId,
         from,
-        reason: known?.reason ?? `[${error.exitCode}] ${error.text}`,
+        reason: known?.reason ?? `[${error.exitCode}] ${error.message}`,
       })
     }
   }
@@ -74,7 +83,7 @@ export async function catchUp(
 
 interface Side {
   readonly repo: Repo
-  readonly place: ArchivePlace
+  readonly place: ArchiveWithHistory
 }
 
 interface Gap {
@@ -89,16 +98,23 @@ async function closeGap(context: Context, { from, to, deadlineMs }: Gap): Promis
   const note = await readMissingNote(from.repo, stanza, to.repo.key)
   if (note === undefined) return 'done'
   let copied = 0
-  for await (const file of missingFiles(from.place, to.place, startOf(note, from.place))) {
-    signal.throwIfAborted()
-    if (clock.nowMs() >= deadlineMs) {
-      log.info(
-        `repo${to.repo.key} is catching up: ${copied} WAL file(s) copied from repo${from.repo.key}`,
-      )
-      return 'more'
+  for (const pair of archivesSince(note, from.place, to.place)) {
+    for await (const file of missingFiles(pair.holder, pair.lacking, pair.from)) {
+      signal.throwIfAborted()
+      if (clock.nowMs() >= deadlineMs) {
+        log.info(
+          `repo${to.repo.key} is catching up: ${copied} WAL file(s) copied from repo${from.repo.key}`,
+        )
+        return 'more'
+      }
+      await copyArchived(pair.holder, pair.lacking, file)
+      copied += 1
     }
-    await copyArchived(from.place, to.place, file)
-    copied += 1
+    if (await isInNeither(pair)) {
+      log.warn(
+        `repo${to.repo.key} misses WAL from ${pair.from} on, which repo${from.repo.key} no longer has`,
+      )
+    }
   }
   await removeMissingNote(from.repo, stanza, to.repo.key)
   log.info(
@@ -107,7 +123,9 @@ async function closeGap(context: Context, { from, to, deadlineMs }: Gap): Promis
   return 'done'
 }
 
-/** After a stanza-upgrade all that is in the new archive may be missing. */
-function startOf(note: MissingNote, { archiveId }: ArchivePlace): string {
-  return note.archiveId === archiveId ? note.from : ''
+/** The first segment of the gap has been expired: it cannot be closed completely. */
+async function isInNeither({ holder, lacking, from }: ArchivePair): Promise<boolean> {
+  if (!isSegmentName(from)) return false
+  const found = [...(await findSegment(holder, from)), ...(await findSegment(lacking, from))]
+  return found.length === 0
 }

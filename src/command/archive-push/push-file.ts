@@ -1,5 +1,5 @@
 /** One WAL file into every repository: what archive-push does, in the foreground or in the background. */
-import { AppError, asAppError } from '../../base/error.ts'
+import { AppError, asAppError, type ErrorKind } from '../../base/error.ts'
 import { MIB } from '../../base/units.ts'
 import { assertWritable, currentArchive } from '../../format/archive-info.ts'
 import { archiveId } from '../../format/wal.ts'
@@ -10,13 +10,13 @@ import { readControlFile } from '../../postgres/read-control-file.ts'
 import { parseWalHeader } from '../../postgres/wal-header.ts'
 import {
   archiveKey,
-  type ArchivePlace,
   findPlainFile,
   findSegment,
   isSegmentFile,
   readArchived,
   theOnly,
 } from '../../repo/archive.ts'
+import type { ArchiveWithHistory } from '../../repo/archive-copy.ts'
 import { loadArchiveInfo, openRepos, type Repo } from '../../repo/repo.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import {
@@ -39,7 +39,7 @@ export interface Target {
   readonly place: ClusterPlace | AppError
 }
 
-interface ClusterPlace extends ArchivePlace {
+interface ClusterPlace extends ArchiveWithHistory {
   readonly repoKey: number
   readonly identity: Identity
 }
@@ -84,10 +84,13 @@ export async function openTargets(context: Context): Promise<readonly Target[]> 
   return targets
 }
 
+/** Another content under the same name, and WAL of another cluster. */
+const FAULTS_OF_FILE: ReadonlySet<ErrorKind> = new Set(['archive-duplicate', 'archive-mismatch'])
+
 /**
  * Stores the file in every repository that has not got it. The result is what there is to warn of.
  * When a repository fails the others still get the file. Then, unless that one need not have it and another has, the error
- * is thrown: of a single repository as it is, else `command`.
+ * is thrown: of a single repository as it is, else `command`, or `repo-invalid` when none can take WAL of this cluster.
  */
 export async function pushFile(
   context: Context,
@@ -105,8 +108,9 @@ export async function pushFile(
       holders.push({ repo, place })
     } catch (error) {
       const failed = asAppError(error)
-      // Another content under the same name is not a fault of this repository alone: stop at once, as pgBackRest does.
-      if (failed.kind === 'archive-duplicate' || targets.length === 1) throw failed
+      // Not a fault of this repository alone: stop at once, as pgBackRest does.
+      const isOfFile = !(place instanceof AppError) && FAULTS_OF_FILE.has(failed.kind)
+      if (isOfFile || targets.length === 1) throw failed
       failures.push({ repo, need, error: failed })
     }
   }
@@ -114,6 +118,9 @@ export async function pushFile(
   const texts = failures.map(
     ({ repo, error }) => `repo${repo.key}: [${error.exitCode}] ${error.text}`,
   )
+  if (targets.every(({ place }) => place instanceof AppError)) {
+    throw new AppError('repo-invalid', `unable to find a valid repository:\n${texts.join('\n')}`)
+  }
   if (holders.length === 0 || failures.some(({ need }) => need === 'required')) {
     throw new AppError('command', `archive-push command encountered error(s):\n${texts.join('\n')}`)
   }
@@ -179,6 +186,7 @@ async function placeFor(
     stanza,
     archiveId: archiveId(current.version, current.id),
     cipherPass: info.cipherPass,
+    history: info.history,
     repoKey: repo.key,
     identity: current,
   }

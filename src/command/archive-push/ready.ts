@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises'
 import { AppError, errnoOf } from '../../base/error.ts'
 import { formatSize } from '../../base/units.ts'
+import { isSegmentName } from '../../format/wal.ts'
 import type { Context } from '../command.ts'
 import { openWal } from '../wal-segment.ts'
 
@@ -41,9 +42,9 @@ export function overflowText({ config }: Context, name: string): string {
   return `dropped WAL file '${name}' because archive queue exceeded ${limit}`
 }
 
-/** Size of the first waiting file, which stands for all of them. 0 when none waits. */
+/** Size of the first waiting segment, or else file, which stands for all of them. 0 when none waits. */
 export async function sizeOfFirst(walDir: string, ready: readonly string[]): Promise<number> {
-  const [name] = ready
+  const name = ready.find(isSegmentName) ?? ready[0]
   if (name === undefined) return 0
   await using handle = await openWal({ name, path: `${walDir}/${name}` })
   const { size } = await handle.stat()

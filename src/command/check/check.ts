@@ -13,6 +13,7 @@ import { readArchiveStory, tellArchiveStory } from '../archive-story.ts'
 import { archivePlace, awaitSegments } from '../backup/wal.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { type ClusterIdentity, matchInfoFiles, openPrimary } from '../preflight.ts'
+import { useArchiveCommand } from '../program-call.ts'
 import { describeFacts, diagnose, type Verdict } from './diagnose.ts'
 import { gatherFacts, measureWalSpace } from './gather.ts'
 import { describeSpace, type WalSpace } from './wal-space.ts'
@@ -117,6 +118,7 @@ async function checkCluster(context: Context, cluster: Cluster): Promise<Result>
     const space = await measureWalSpace(cluster, context.clock.nowMs())
     const facts = await gatherFacts({
       stanza,
+      useCommand: useArchiveCommand(context.config),
       connection,
       dataDir,
       repos: repos.filter(({ key }) => context.config.text('repo-type', key) === 'posix'),

@@ -17,6 +17,7 @@ const REPO: RepoFacts = {
 /** The command was not seen to end. */
 const SILENT: Facts = {
   stanza: 'demo',
+  useCommand: "ALTER SYSTEM SET archive_command = '/opt/pgsurety archive-push %p'",
   failure: { kind: 'archive-timeout', message: 'not archived' },
   segment: SEGMENT,
   segmentSizeBytes: 16 * 1024 * 1024,

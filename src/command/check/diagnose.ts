@@ -5,6 +5,8 @@ import type { ArchiverFailure } from './server-log.ts'
 
 export interface Facts {
   readonly stanza: string
+  /** The SQL that has the server archive with this program and this configuration. */
+  readonly useCommand: string
   /** What check itself failed with: `archive-timeout` when a segment did not come. */
   readonly failure: { readonly kind: ErrorKind; readonly message: string }
   /** The segment that was waited for; undefined when it did not get that far. */
@@ -114,12 +116,12 @@ const library: Rule = ({ archiver }) =>
       }
 
 /** A shell gives 127 for what it cannot find, and 126 for what it may not run. */
-const commandMissing: Rule = ({ logged, stanza }) =>
+const commandMissing: Rule = ({ logged, useCommand }) =>
   logged?.exitCode === 127 || logged?.exitCode === 126
     ? {
         cause: 'command-missing',
         summary: `the server cannot run archive_command: ${logged.text}`,
-        fix: `ALTER SYSTEM SET archive_command = '/full/path/to/pgsurety --stanza=${stanza} archive-push %p'; SELECT pg_reload_conf();`,
+        fix: useCommand,
       }
     : undefined
 
@@ -247,20 +249,20 @@ const fails: Rule = ({ archiver, logged, serverUser }) =>
   archiver.isFailing
     ? {
         cause: 'command-fails',
-        summary: `archive_command fails: ${logged?.text ?? 'its error is in the PostgreSQL server log, which cannot be read from here'}`,
+        summary: `archive_command fails: ${logged?.text ?? 'its error is in the PostgreSQL server log, where it could not be read from here'}`,
         fix: `run it by hand to see: sudo -u ${serverUser ?? 'postgres'} ${archiver.command.replaceAll('%p', `pg_wal/${archiver.lastFailed}`)}`,
       }
     : undefined
 
 /** History and backup files are archived too; only a segment tells how far the archiver has come. */
-const elsewhere: Rule = ({ archiver, segment, stanza }) =>
+const elsewhere: Rule = ({ archiver, segment, useCommand }) =>
   segment !== undefined &&
   /^[0-9A-F]{24}$/.test(archiver.lastArchived) &&
   archiver.lastArchived >= segment
     ? {
         cause: 'elsewhere',
         summary: `archive_command succeeded for WAL segment ${archiver.lastArchived}, but pushes to another repository or configuration than this one`,
-        fix: `ALTER SYSTEM SET archive_command = 'pgsurety --stanza=${stanza} archive-push %p'; SELECT pg_reload_conf();`,
+        fix: useCommand,
       }
     : undefined
 

@@ -15,6 +15,7 @@ import { predictFull, type WalSpace, type WrittenSegment } from './wal-space.ts'
 
 export interface Question {
   readonly stanza: string
+  readonly useCommand: string
   readonly connection: PgConnection
   readonly dataDir: string
   /** Only those whose files can be looked at. */
@@ -27,13 +28,14 @@ export interface Question {
 const LOG_BYTES = 256 * 1024
 
 export async function gatherFacts(question: Question): Promise<Facts> {
-  const { stanza, connection, dataDir, segment, failure } = question
+  const { stanza, useCommand, connection, dataDir, segment, failure } = question
   const archiver = await readArchiver(connection, dataDir)
   const server = await identifyServer(dataDir)
   const repos: RepoFacts[] = []
   for (const repo of question.repos) repos.push(await lookAtRepo(repo, question, server))
   return {
     stanza,
+    useCommand,
     failure: { kind: failure.kind, message: failure.message },
     segment,
     segmentSizeBytes: connection.walSegmentSizeBytes,
@@ -138,7 +140,7 @@ async function readLog(
     const { size } = await file.stat()
     const from = Math.max(0, size - LOG_BYTES)
     const { buffer, bytesRead } = await file.read(Buffer.alloc(size - from), { position: from })
-    return lastArchiverFailure(buffer.toString('utf8', 0, bytesRead))
+    return lastArchiverFailure(buffer.toString('utf8', 0, bytesRead), connection.archiveCommand)
   })
 }
 

@@ -12,20 +12,34 @@ export interface ArchiverFailure {
   readonly text: string
 }
 
-const FAILURE = /archive command (?:failed with exit code (\d+)|was terminated by .*)/
+const FAILURE = /archive command (?:failed with exit code \d+|was terminated by .*)/
+/** The last number of a line, but of no `signal 9: Killed`. */
+const EXIT_CODE = /(\d+)[^\d:：]*$/
 const OWN_ERROR = /ERROR: \[(\d{3})\]: (.*)/
+/** Of an error that has those of several repositories in it. */
+const ERROR_OF_REPO = /^repo\d+: \[(\d+)\]/
+const SEGMENT = /\b[0-9A-F]{24}\b/
 
-/** Of the last lines of a log in English; undefined when no archive_command failed in them. */
-export function lastArchiverFailure(log: string): ArchiverFailure | undefined {
+/**
+ * Of the last lines of a log; undefined when no archive_command failed in them. In another language than English, a failure
+ * is known by the line that follows it and quotes the command, which is `command` with what PostgreSQL puts into it.
+ */
+export function lastArchiverFailure(log: string, command: string): ArchiverFailure | undefined {
   const lines = log.split('\n')
-  const at = lines.findLastIndex((line) => FAILURE.test(line))
+  const [start = ''] = command.split(/[%\n]/)
+  const isQuote = (line = ''): boolean => start !== '' && line.includes(start) && SEGMENT.test(line)
+  const at = lines.findLastIndex((line, index) => FAILURE.test(line) || isQuote(lines[index + 1]))
   if (at === -1) return undefined
-  const code = FAILURE.exec(lines[at] ?? '')?.[1]
+  const code = EXIT_CODE.exec(lines[at] ?? '')?.[1]
   const before = lines.slice(0, at)
-  const from = before.findLastIndex((line) => FAILURE.test(line) || line.includes('DETAIL:')) + 1
+  const from =
+    before.findLastIndex(
+      (line) => FAILURE.test(line) || line.includes('DETAIL:') || isQuote(line),
+    ) + 1
+  const next = lines[at + 1] ?? ''
   return {
     exitCode: code === undefined ? undefined : Number(code),
-    segment: /DETAIL:.*\b([0-9A-F]{24})\b/.exec(lines[at + 1] ?? '')?.[1],
+    segment: isQuote(next) || next.includes('DETAIL:') ? SEGMENT.exec(next)?.[0] : undefined,
     ...whatItSaid(before.slice(from)),
   }
 }
@@ -41,7 +55,13 @@ function whatItSaid(lines: readonly string[]): Pick<ArchiverFailure, 'kind' | 't
     .slice(start + 1)
     .filter((line) => /^\s+\S/.test(line) && !/^\s+HINT:/.test(line))
     .map((line) => line.trim())
-  return { kind: kindOfCode(Number(number)), text: [`[${number}] ${message}`, ...more].join(' ') }
+  const ofRepo = more
+    .map((line) => ERROR_OF_REPO.exec(line)?.[1])
+    .find((code) => code !== undefined)
+  return {
+    kind: kindOfCode(Number(ofRepo ?? number)),
+    text: [`[${number}] ${message}`, ...more].join(' '),
+  }
 }
 
 function kindOfCode(code: number): ErrorKind | undefined {

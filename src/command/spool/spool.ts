@@ -76,20 +76,23 @@ export async function clearSpool(context: Context): Promise<void> {
   }
 }
 
+/** The `.ok` for one WAL file. Undefined when there is none. */
+export async function readOk(spool: Spool, file: string): Promise<Answer | undefined> {
+  const name = `${file}.ok`
+  const text = await readIfThere(join(spool.path, name))
+  return text === undefined ? undefined : { kind: 'ok', status: parseStatus(text, name) }
+}
+
 /** The answer for one WAL file: `.ok` before `.error` before the error of all. Undefined when there is none. */
 export async function readAnswer(spool: Spool, file: string): Promise<Answer | undefined> {
-  for (const [name, kind] of [
-    [file, 'ok'],
-    [file, 'error'],
-    [EVERYBODY, 'error'],
-  ] as const) {
-    const text = await readIfThere(join(spool.path, `${name}.${kind}`))
+  const ok = await readOk(spool, file)
+  if (ok !== undefined) return ok
+  for (const name of [`${file}.error`, `${EVERYBODY}.error`]) {
+    const text = await readIfThere(join(spool.path, name))
     if (text === undefined) continue
-    const status = parseStatus(text, `${name}.${kind}`)
-    if (kind === 'error' && status === undefined) {
-      throw new AppError('assert', `status file '${name}.error' has no content`)
-    }
-    return { kind, status }
+    const status = parseStatus(text, name)
+    if (status !== undefined) return { kind: 'error', status }
+    throw new AppError('assert', `status file '${name}' has no content`)
   }
   return undefined
 }
@@ -118,10 +121,18 @@ export async function writeError(spool: Spool, file: string, error: unknown): Pr
   await writeAnswer(spool, `${file}.error`, { code: exitCode, text })
 }
 
-/** What ended the background process, whatever WAL file it was at. */
-export async function writeGlobalError(spool: Spool, error: unknown): Promise<void> {
-  await spool.create()
-  await writeError(spool, EVERYBODY, error)
+/** What ended the background process, whatever WAL file it was at. Never throws: `error` is what matters. */
+export async function writeGlobalError(
+  { log }: Context,
+  spool: Spool,
+  error: unknown,
+): Promise<void> {
+  try {
+    await spool.create()
+    await writeError(spool, EVERYBODY, error)
+  } catch (failure) {
+    log.warn(`nobody can be told of an error: ${asAppError(failure).text}`)
+  }
 }
 
 /** Takes back what an earlier background process had to say about a file, so that only news is read. */

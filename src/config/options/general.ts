@@ -226,6 +226,10 @@ export const GENERAL_OPTIONS = {
     default: '/var/spool/pgbackrest',
     byCommand: {
       'archive-get': { depends: { option: 'archive-async', values: ['y'] } },
+      // Without archive-async too, what archive-push-queue-max drops is noted there.
+      'archive-push': {
+        depends: { option: 'archive-async', values: ['y'], keepsConfigured: true },
+      },
       restore: { internal: true },
     },
   },
