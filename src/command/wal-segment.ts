@@ -1,7 +1,6 @@
 /** A WAL file on its way into the archive: read, hashed and compressed, each at most once. */
 import { createHash } from 'node:crypto'
-import { readSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { AppError, errnoOf } from '../base/error.ts'
 import { MIB } from '../base/units.ts'
 import { compressor } from '../pipe/compress.ts'
@@ -35,12 +34,10 @@ export interface Packing {
 
 /** Reads a segment. A held one is hashed and compressed at once, in one pass: that takes longest, and waits for nothing. */
 export async function readSegment(file: WalFile, packing: Packing): Promise<WalSegment> {
-  const handle = await openWal(file)
-  const { size } = await handle.stat()
+  using wal = openWal(file)
+  if (wal.sizeBytes > HELD_BYTES_MAX) return await largeSegment(file, packing)
   const header = Buffer.alloc(WAL_HEADER_BYTES)
-  await handle.read(header, 0, header.length, 0)
-  await handle.close()
-  if (size > HELD_BYTES_MAX) return await largeSegment(file, packing)
+  readSync(wal.fd, header, 0, header.length, 0)
   const held = hold(file, packing)
   // Whoever needs the result sees the error; when nobody does, another one has been thrown.
   held.catch(() => undefined)
@@ -71,11 +68,11 @@ async function hold(file: WalFile, packing: Packing): Promise<Held> {
 
 async function holdPieces(file: WalFile, level: number): Promise<Held> {
   const hash = createHash('sha1')
-  await using handle = await openWal(file)
+  using wal = openWal(file)
   const packed = await zstPieces(level, (into) => {
     let gotBytes = 0
     while (gotBytes < into.length) {
-      const bytesRead = readSync(handle.fd, into, gotBytes, into.length - gotBytes, null)
+      const bytesRead = readSync(wal.fd, into, gotBytes, into.length - gotBytes, null)
       if (bytesRead === 0) break
       gotBytes += bytesRead
     }
@@ -120,34 +117,44 @@ async function* unchanged(source: ByteSource, sha1: string, file: WalFile): Byte
 
 /** The bytes of any WAL file, in two buffers in turn. */
 export async function* readWal(file: WalFile): ByteSource {
-  await using handle = await openWal(file)
+  using wal = openWal(file)
   // Small buffers, filled without a round trip through libuv's pool: fresh memory for 16 MiB costs more than reading it.
   let buffer = Buffer.allocUnsafeSlow(MIB)
   let other = Buffer.allocUnsafeSlow(MIB)
   for (;;) {
-    const bytesRead = readSync(handle.fd, buffer)
+    const bytesRead = readSync(wal.fd, buffer)
     if (bytesRead === 0) return
     yield buffer.subarray(0, bytesRead)
     ;[buffer, other] = [other, buffer]
   }
 }
 
-/** `file-missing` or `file-open` when it cannot be opened. */
-export async function openWal(file: WalFile): ReturnType<typeof open> {
+interface OpenWal extends Disposable {
+  readonly fd: number
+  readonly sizeBytes: number
+}
+
+/** `file-missing` or `file-open` when it cannot be opened. At once: libuv's pool takes longer than a local file system. */
+export function openWal(file: WalFile): OpenWal {
   try {
-    return await open(file.path, 'r')
-  } catch (error) {
-    const errno = errnoOf(error)
+    const fd = openSync(file.path, 'r')
+    return {
+      fd,
+      sizeBytes: fstatSync(fd).size,
+      [Symbol.dispose]: () => {
+        closeSync(fd)
+      },
+    }
+  } catch (cause) {
+    const errno = errnoOf(cause)
     throw errno === 'ENOENT'
       ? new AppError('file-missing', `unable to open missing file '${file.path}' for read`, {
-          cause: error,
+          cause,
         })
       : new AppError(
           'file-open',
-          `unable to open file '${file.path}' for read: ${errno ?? String(error)}`,
-          {
-            cause: error,
-          },
+          `unable to open file '${file.path}' for read: ${errno ?? String(cause)}`,
+          { cause },
         )
   }
 }

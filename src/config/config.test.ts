@@ -429,3 +429,10 @@ test('a configured spool-path is kept for archive-push without archive-async, an
   assert.equal(load('--stanza=main archive-push x').text('spool-path'), '/var/spool/pgbackrest')
   fails('option-invalid', '--stanza=main --spool-path=/a archive-push x')
 })
+
+test('the variable that names a Node for the launcher is not taken for an option', () => {
+  assert.deepEqual(
+    load('--stanza=main archive-push x', { env: { PGSURETY_NODE: '/n' } }).warnings,
+    [],
+  )
+})

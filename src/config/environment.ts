@@ -6,6 +6,8 @@ import { displayName, nearestOptionHint, parseOptionName, type ParsedName } from
 import { isValidFor } from './option-table.ts'
 
 const PREFIXES = ['PGSURETY_', 'PGBACKREST_'] as const
+/** For the launcher. */
+const NO_OPTION = 'PGSURETY_NODE'
 
 export interface EnvironmentInput {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -22,7 +24,7 @@ export interface EnvironmentInput {
 export function readEnvironment(input: EnvironmentInput): void {
   for (const prefix of PREFIXES) {
     for (const [variable, value] of Object.entries(input.env)) {
-      if (!variable.startsWith(prefix) || value === undefined) continue
+      if (!variable.startsWith(prefix) || variable === NO_OPTION || value === undefined) continue
       const key = variable.slice(prefix.length).toLowerCase().replaceAll('_', '-')
       const parsed = parseOptionName(key, { abbreviation: 'refused' })
       if (parsed?.form === 'set') takeVariable(input, parsed, { variable, key, value })

@@ -149,18 +149,20 @@ export class PosixTree {
    * another process may have done so a moment ago and not synced it yet.
    */
   async makeNameDurable(key: string): Promise<void> {
-    await this.syncDirectory(parentOf(key))
     const fresh: string[] = []
+    const syncs = [this.syncDirectory(parentOf(key))]
     for (let at = parentOf(key); at !== ''; at = parentOf(at)) {
       if (this.#durable.has(at)) continue
-      await this.syncDirectory(parentOf(at))
+      syncs.push(this.syncDirectory(parentOf(at)))
       fresh.push(at)
     }
     if (!this.#durable.has('')) {
       const above = dirname(this.#root)
-      await syncPath(above, `'${above}'`)
+      syncs.push(syncPath(above, `'${above}'`))
       fresh.push('')
     }
+    // No name depends on another one: only all of them count.
+    await Promise.all(syncs)
     for (const at of fresh) this.#durable.add(at)
   }
 

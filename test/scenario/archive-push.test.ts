@@ -378,6 +378,20 @@ test('what nobody can print does not become an answer: 1 of archive-get would en
   assert.deepEqual(await readFile(target), await readFile(path))
 })
 
+test('a crash is no answer either', async () => {
+  const [node = '', program = ''] = pgsuretyCommand()
+  const bug =
+    'process.getuid = () => { setImmediate(() => { throw new Error("a bug") }); return 1 }'
+  const argv = [...argvOf(bedOf(1)), 'archive-get', freshName(), join(bedOf(1).folder, 'got')]
+
+  const ran = await runAs([node, `--import=data:text/javascript,${bug}`, program, ...argv], {
+    allowFailure: 'allow',
+  })
+
+  assert.equal(ran.code, 124)
+  assert.match(ran.stderr, /^ERROR: \[124\]: Error: a bug\n/)
+})
+
 test('a repository that cannot be written to is an error, and is written to when it can be again', async () => {
   const bed = bedOf(16)
   await push(bed, await placeSegment(bed))

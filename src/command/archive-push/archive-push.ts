@@ -25,7 +25,7 @@ export async function archivePush(context: Context): Promise<number> {
     const queue = await import('./ready.ts')
     const walDir = dirname(file.path)
     const ready = await queue.listReady(walDir)
-    if (queue.isOverflow(context, ready, await queue.sizeOfFirst(walDir, ready))) {
+    if (queue.isOverflow(context, ready, queue.sizeOfFirst(walDir, ready))) {
       const { noteDropped } = await import('./drops.ts')
       await noteDropped(context, [file.name])
       log.warn(queue.overflowText(context, file.name))

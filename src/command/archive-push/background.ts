@@ -65,7 +65,7 @@ async function openRound(context: Context, spool: Spool, walDir: string): Promis
   const answers = await spool.list()
   for (const name of answers) if (!wanted.has(name)) await spool.remove(name)
   const answered = new Set(answers)
-  const segmentBytes = await sizeOfFirst(walDir, ready)
+  const segmentBytes = sizeOfFirst(walDir, ready)
   return {
     walDir,
     names: ready.filter((name) => !answered.has(`${name}.ok`)),

@@ -11,8 +11,8 @@ test('a segment stands for the size of the files that wait, also when a history 
   await writeFile(join(folder, history), 'short')
   await writeFile(join(folder, segment), Buffer.alloc(1000))
 
-  assert.equal(await sizeOfFirst(folder, [history, segment]), 1000)
-  assert.equal(await sizeOfFirst(folder, [history]), 5)
-  assert.equal(await sizeOfFirst(folder, []), 0)
+  assert.equal(sizeOfFirst(folder, [history, segment]), 1000)
+  assert.equal(sizeOfFirst(folder, [history]), 5)
+  assert.equal(sizeOfFirst(folder, []), 0)
   await rm(folder, { recursive: true })
 })

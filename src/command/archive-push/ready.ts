@@ -43,10 +43,9 @@ export function overflowText({ config }: Context, name: string): string {
 }
 
 /** Size of the first waiting segment, or else file, which stands for all of them. 0 when none waits. */
-export async function sizeOfFirst(walDir: string, ready: readonly string[]): Promise<number> {
+export function sizeOfFirst(walDir: string, ready: readonly string[]): number {
   const name = ready.find(isSegmentName) ?? ready[0]
   if (name === undefined) return 0
-  await using handle = await openWal({ name, path: `${walDir}/${name}` })
-  const { size } = await handle.stat()
-  return size
+  using wal = openWal({ name, path: `${walDir}/${name}` })
+  return wal.sizeBytes
 }
