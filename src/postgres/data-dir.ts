@@ -9,7 +9,8 @@ import { lstat, readdir, readlink, stat } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { AppError, errnoOf, type ErrorKind } from '../base/error.ts'
 import { compareBytes, toBytes, toByteString, toHumanText } from '../base/text.ts'
-import { checkLinks, type ClusterTarget } from './link-rules.ts'
+import type { ManifestTarget } from '../format/manifest.ts'
+import { checkLinks } from './link-rules.ts'
 import { openOwners, type Owners } from './owner-names.ts'
 import { tablespaceDirName } from './postgres.ts'
 import {
@@ -58,7 +59,7 @@ export interface ListedLink extends Owned {
 
 /** Lists are sorted by name, in byte order. */
 export interface ClusterListing {
-  readonly targets: readonly ClusterTarget[]
+  readonly targets: readonly ManifestTarget[]
   readonly paths: readonly ListedPath[]
   readonly files: readonly ListedFile[]
   readonly links: readonly ListedLink[]
@@ -86,7 +87,7 @@ interface Walk {
   readonly owners: Owners
   /** Owner and mode of PGDATA, which the manifest's made-up paths of tablespaces share. */
   readonly root: ListedPath
-  readonly targets: ClusterTarget[]
+  readonly targets: ManifestTarget[]
   readonly paths: ListedPath[]
   readonly files: ListedFile[]
   readonly links: ListedLink[]
@@ -243,7 +244,7 @@ async function takeLink(walk: Walk, link: Entry): Promise<void> {
   await takeEntry(walk, found)
 }
 
-function linkTarget(name: string, destination: string, found: Stats): ClusterTarget {
+function linkTarget(name: string, destination: string, found: Stats): ManifestTarget {
   const common = { name, kind: 'link', tablespaceId: undefined, tablespaceName: undefined } as const
   if (found.isDirectory()) return { ...common, path: destination, file: undefined }
   return { ...common, path: posix.dirname(destination), file: posix.basename(destination) }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkLinks, destinationOf, type ClusterTarget } from './link-rules.ts'
+import type { ManifestTarget } from '../format/manifest.ts'
+import { checkLinks, destinationOf } from './link-rules.ts'
 
 const DATA_DIR = '/db/pg'
 
-function directoryLink(name: string, path: string): ClusterTarget {
+function directoryLink(name: string, path: string): ManifestTarget {
   return {
     name,
     kind: 'link',
@@ -15,7 +16,7 @@ function directoryLink(name: string, path: string): ClusterTarget {
   }
 }
 
-function fileLink(name: string, path: string, file: string): ClusterTarget {
+function fileLink(name: string, path: string, file: string): ManifestTarget {
   return { name, kind: 'link', path, file, tablespaceId: undefined, tablespaceName: undefined }
 }
 

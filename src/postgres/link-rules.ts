@@ -1,26 +1,13 @@
 /** Where the links of a cluster may point. Pure; restore asks the same after mapping links to new places. */
 import { posix } from 'node:path'
 import { AppError } from '../base/error.ts'
-
-/** A root of the cluster: the data directory itself, or where a link leads. The shape of the manifest's targets. */
-export type ClusterTarget =
-  | { readonly name: string; readonly kind: 'path'; readonly path: string }
-  | {
-      readonly name: string
-      readonly kind: 'link'
-      /** As the link says, so possibly relative to the link's directory; of a file link, the directory part. */
-      readonly path: string
-      /** Last part of a file link's destination. */
-      readonly file: string | undefined
-      readonly tablespaceId: number | undefined
-      readonly tablespaceName: string | undefined
-    }
+import type { ManifestTarget } from '../format/manifest.ts'
 
 /**
  * Throws `link-destination` when a link leads into the data directory, or when two targets overlap: the same bytes would
  * be in the backup twice, and restoring one would remove the other. All strings are byte strings.
  */
-export function checkLinks(dataDir: string, targets: readonly ClusterTarget[]): void {
+export function checkLinks(dataDir: string, targets: readonly ManifestTarget[]): void {
   const links = targets.flatMap((target) => {
     if (target.kind === 'path') return []
     const path = posix.join(destinationOf(dataDir, target), target.file ?? '')
@@ -59,7 +46,7 @@ function overlap(message: string): AppError {
 }
 
 /** Absolute path of a link target; a relative one starts at the directory that holds the link. */
-export function destinationOf(dataDir: string, target: ClusterTarget): string {
+export function destinationOf(dataDir: string, target: ManifestTarget): string {
   const below = target.name.replace(/^pg_data\//, '')
   return posix.resolve(dataDir, posix.dirname(below), target.path)
 }

@@ -179,7 +179,7 @@ test('what a link map cannot mean is refused', () => {
 test('places inside of one another are refused', () => {
   assert.match(
     refusal({ tablespaceMap: new Map([['fast', '/pg/ts']]) }),
-    /^70 destination '\/pg\/ts'/,
+    /^70 link 'pg_tblspc\/16384' destination '\/pg\/ts' is in the data directory/,
   )
   assert.match(refusal({ tablespaceMap: new Map([['fast', '/slow']]) }), /^70 /)
   assert.match(refusal({ dataDir: '/fast/data' }), /^70 /)

@@ -2,6 +2,7 @@
 import { AppError } from '../../base/error.ts'
 import { compareBytes, nearestName, toByteString } from '../../base/text.ts'
 import type { Manifest, ManifestLink, ManifestTarget } from '../../format/manifest.ts'
+import { checkLinks, destinationOf } from '../../postgres/link-rules.ts'
 
 export interface MappingOptions {
   /** pg1-path. */
@@ -28,7 +29,7 @@ export function mapManifest(manifest: Manifest, options: MappingOptions): Mapped
   const moved = moveTargets(manifest, options, remaps)
   const linked = addLinks(moved, options, remaps)
   const { manifest: mapped, dissolved } = dissolveLinks(linked, options)
-  assertSeparate(mapped)
+  checkLinks(dataDirOf(mapped), mapped.targets)
   return { manifest: mapped, remaps, dissolved }
 }
 
@@ -193,21 +194,9 @@ function dissolveLinks(
   }
 }
 
-/** Absolute directory of a target, byte string; relative link destinations are resolved against the link's directory. */
+/** Absolute directory of a target, byte string. */
 export function targetPath(manifest: Manifest, target: ManifestTarget): string {
-  if (target.path.startsWith('/')) return target.path
-  const parent = target.name.split('/').slice(1, -1)
-  return normalize([dataDirOf(manifest), ...parent, target.path].join('/'))
-}
-
-function normalize(path: string): string {
-  const parts: string[] = []
-  for (const part of path.split('/')) {
-    if (part === '' || part === '.') continue
-    if (part === '..') parts.pop()
-    else parts.push(part)
-  }
-  return `/${parts.join('/')}`
+  return destinationOf(dataDirOf(manifest), target)
 }
 
 export function dataDirOf(manifest: Manifest): string {
@@ -224,23 +213,4 @@ export function diskPathOf(manifest: Manifest, name: string): string {
   const target = manifest.targets.find((entry) => entry.name === `${root}/${oid}`)
   if (target === undefined) throw new AppError('format', `the manifest has no target for '${name}'`)
   return [targetPath(manifest, target), ...rest].join('/')
-}
-
-/** No destination inside the data directory or inside another: restoring one would write into the other. */
-function assertSeparate(manifest: Manifest): void {
-  const places = manifest.targets.map((target) => ({
-    name: target.name,
-    path: `${target.kind === 'link' && target.file !== undefined ? `${targetPath(manifest, target)}/${target.file}` : targetPath(manifest, target)}/`,
-  }))
-  for (const place of places) {
-    const outer = places.find(
-      (other) => other.name !== place.name && place.path.startsWith(other.path),
-    )
-    if (outer === undefined) continue
-    throw new AppError(
-      'link-destination',
-      `destination '${place.path.slice(0, -1)}' of '${place.name}' is inside '${outer.path.slice(0, -1)}' of '${outer.name}'`,
-      { hint: 'give each its own directory with --tablespace-map or --link-map.' },
-    )
-  }
 }
