@@ -1,6 +1,6 @@
 /** file-get: one file of a cluster out of a backup, through bundles, blocks and references, without restoring the rest. */
-import { open, rm } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { lstat, open, rename, rm } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { AppError, errnoOf } from '../base/error.ts'
 import { toByteString, toHumanText } from '../base/text.ts'
 import { formatSize } from '../base/units.ts'
@@ -9,8 +9,10 @@ import { measure, through } from '../pipe/pipe.ts'
 import { readStored } from '../repo/read-stored.ts'
 import { loadManifest, type Repo } from '../repo/repo.ts'
 import { storedFile, storedSet } from '../repo/stored-file.ts'
+import { attempt, systemError } from '../storage/posix-error.ts'
 import { type Context, stanzaOf } from './command.ts'
 import { findBackup } from './restore/find-backup.ts'
+import { syncDirectory } from './restore/place.ts'
 
 export async function fileGet(context: Context): Promise<number> {
   const { config, log } = context
@@ -50,12 +52,18 @@ interface Delivery {
 
 /** The file is there, complete and durable, or not at all. */
 async function deliver({ stanza, repo, manifest, file, path }: Delivery): Promise<void> {
-  await using target = await create(path)
+  await assertNothingAt(path)
+  const temp = `${path}.pgsurety.tmp`
   try {
+    await using target = await create(temp)
     const content = measure()
     const stored = storedFile(stanza, manifest, file)
     const source = readStored(repo.storage, storedSet(stanza, manifest), stored)
-    for await (const chunk of through(source, content)) await target.writeFile(chunk)
+    for await (const chunk of through(source, content)) {
+      await attempt('file-write', `unable to write '${temp}'`, async () => {
+        await target.writeFile(chunk)
+      })
+    }
     const checksum = content.sha1()
     if (
       content.sizeBytes !== file.sizeBytes ||
@@ -69,28 +77,30 @@ async function deliver({ stanza, repo, manifest, file, path }: Delivery): Promis
       )
     }
     await target.sync()
+    await rename(temp, path)
   } catch (error) {
-    await rm(path, { force: true })
+    await rm(temp, { force: true })
     throw error
   }
+  await syncDirectory(dirname(path))
+}
+
+async function assertNothingAt(path: string): Promise<void> {
+  try {
+    await lstat(path)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return
+    throw systemError('file-open', `unable to create '${path}'`, error)
+  }
+  throw new AppError('file-exists', `'${path}' exists already and is not overwritten`, {
+    hint: 'give another destination, or remove it.',
+  })
 }
 
 async function create(path: string): Promise<Awaited<ReturnType<typeof open>>> {
-  try {
-    return await open(path, 'wx', 0o600)
-  } catch (error) {
-    if (errnoOf(error) === 'EEXIST') {
-      throw new AppError('file-exists', `'${path}' exists already and is not overwritten`, {
-        hint: 'give another destination, or remove it.',
-        cause: error,
-      })
-    }
-    throw new AppError(
-      'file-open',
-      `unable to create '${path}': ${errnoOf(error) ?? String(error)}`,
-      {
-        cause: error,
-      },
-    )
-  }
+  return await attempt(
+    'file-open',
+    `unable to create '${path}'`,
+    async () => await open(path, 'w', 0o600),
+  )
 }
