@@ -33,7 +33,7 @@ const CATALOG_VERSION_AT = 12
 const CHECKPOINT_LSN_AT = 32
 
 /** PostgreSQL cannot start from this checkpoint: it must have a backup_label, which names the right one. */
-const INVALID_CHECKPOINT_LSN = 0xdeadn
+export const INVALID_CHECKPOINT_LSN = 0xdeadn
 
 interface Layout {
   readonly timelineAt: number

@@ -4,6 +4,7 @@ import type { Secret } from '../base/secret.ts'
 import { archivePrefix } from '../format/repo-path.ts'
 import {
   archiveFileKeyName,
+  archiveId,
   isSegmentName,
   parseArchivedSegment,
   type SegmentName,
@@ -12,7 +13,9 @@ import { decryptor } from '../pipe/cipher.ts'
 import { decompressor } from '../pipe/compress.ts'
 import type { CompressType } from '../pipe/compress-type.ts'
 import { type ByteSource, type Filter, through } from '../pipe/pipe.ts'
+import type { ControlFile } from '../postgres/control-file.ts'
 import type { Storage } from '../storage/storage.ts'
+import { loadArchiveInfo, type Repo } from './repo.ts'
 
 /** One WAL file as it lies in a repository. */
 export interface ArchivedFile {
@@ -29,6 +32,42 @@ export interface ArchivePlace {
   readonly archiveId: string
   /** The archive key of archive.info; undefined when not encrypted. */
   readonly cipherPass: Secret | undefined
+}
+
+/** What WAL belongs to. */
+export type ArchivedCluster = Pick<ControlFile, 'version' | 'systemId'>
+
+/**
+ * Where one repository has a cluster's WAL: the places that are there, the newest history row first: each repository counts its rows by itself. Throws
+ * `archive-mismatch` when the stanza has never been this cluster's.
+ */
+export async function archivePlaces(
+  repo: Repo,
+  stanza: string,
+  { version, systemId }: ArchivedCluster,
+): Promise<readonly ArchivePlace[]> {
+  const info = await loadArchiveInfo(repo, stanza)
+  const rows = info.history
+    .filter((row) => row.version === version && row.systemId === systemId)
+    .toSorted((left, right) => right.id - left.id)
+  if (rows.length === 0) {
+    throw new AppError(
+      'archive-mismatch',
+      `unable to retrieve the archive id for database version '${version}' and system-id '${systemId}'`,
+      { hint: 'does the stanza belong to this cluster?' },
+    )
+  }
+  const present = new Set(
+    (await repo.storage.names(archivePrefix(stanza))).map((entry) => entry.name),
+  )
+  return rows
+    .map((row) => ({
+      storage: repo.storage,
+      stanza,
+      archiveId: archiveId(row.version, row.id),
+      cipherPass: info.cipherPass,
+    }))
+    .filter((place) => present.has(place.archiveId))
 }
 
 /** Every stored version of a segment (or of `<segment>.partial`); more than one with different checksums is damage. */

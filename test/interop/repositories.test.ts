@@ -1,12 +1,12 @@
 /** Two stanzas and two repositories in one configuration, one of them encrypted: each tool goes on where the other was. */
 import assert from 'node:assert/strict'
-import { readFile, rename, rm } from 'node:fs/promises'
+import { readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { type Cluster, startCluster } from '../harness/cluster.ts'
+import { type Cluster, openCluster, startCluster } from '../harness/cluster.ts'
 import { pgBackRest } from '../harness/peers.ts'
 import { launcher, runAs, type RunResult, temporaryFolder, writeAs } from '../harness/run.ts'
-import { until } from '../scenario/archived-cluster.ts'
+import { until, untilPromoted } from '../scenario/archived-cluster.ts'
 import { buildWhenStale, type Tool } from './shared-stanza.ts'
 
 const stack = new AsyncDisposableStack()
@@ -105,14 +105,102 @@ test('stanzas and repositories are created, checked, backed up to and told by ei
   }
 })
 
-test('each tool restores from the second repository when the first is gone', async () => {
+/** Restores with one tool; `2 <label>`: the key of the repository and the backup that it says it takes. */
+async function restored(
+  tool: Tool,
+  stanza: string,
+  ...argv: readonly string[]
+): Promise<string | undefined> {
+  const target = `--pg1-path=${join(folder, 'restored')}`
+  await rm(join(folder, 'restored'), { recursive: true, force: true })
+  const options = [target, '--archive-mode=off', '--log-level-console=info', ...argv]
+  const said = await run(tool, stanza, ...options, 'restore')
+  return /repo(\d): restore backup set ([\w-]+)/.exec(said)?.slice(1, 3).join(' ')
+}
+
+/** The same, of what pgsurety would take. */
+async function planned(stanza: string, ...argv: readonly string[]): Promise<string | undefined> {
+  const options = [`--pg1-path=${join(folder, 'planned')}`, '--plan', '--output=json', ...argv]
+  const plan = await run('pgsurety', stanza, ...options, 'restore')
+  const found = /"label":"([\w-]+)","repo":(\d)/.exec(plan)
+  return found?.slice(1, 3).toReversed().join(' ')
+}
+
+/** What the restored cluster answers when it has recovered to the end of the WAL. */
+async function answerOfRestored(sql: string): Promise<string> {
+  await using cluster = await openCluster({ version: '15', dataDir: join(folder, 'restored') })
+  await cluster.start()
+  await untilPromoted(cluster)
+  return await cluster.psql(sql)
+}
+
+test('a backup is restored from the first repository that has one, as pgBackRest does', async () => {
+  await run('pgsurety', 'other', '--repo=2', '--type=full', 'backup')
+  const only = await restored('2.60', 'other')
+  assert.match(only ?? '', /^2 \d/)
+  assert.equal(await planned('other'), only)
+
+  const first = await restored('2.60', 'demo')
+  assert.match(first ?? '', /^1 \d/)
+  assert.equal(await planned('demo'), first)
+
+  const second = await restored('2.60', 'demo', '--repo=2')
+  assert.match(second ?? '', /^2 \d/)
+  assert.equal(await planned('demo', '--repo=2'), second)
+
   await rename(join(folder, 'plain'), join(folder, 'away'))
-  for (const tool of ['pgsurety', '2.60'] as const) {
-    const target = join(folder, 'restored')
-    await run(tool, 'demo', `--pg1-path=${target}`, '--archive-mode=off', 'restore')
-    await rm(target, { recursive: true })
-  }
+  assert.equal(await restored('2.60', 'demo'), second)
+  assert.equal(await planned('demo'), second)
+  // Where neither can be had, that one is out of reach counts, not that the other was never used.
+  const unused = [`--repo2-path=${join(folder, 'lock')}`, '--plan', 'restore']
+  assert.equal((await attempt('pgsurety', 'demo', ...unused)).code, 73)
   await rename(join(folder, 'away'), join(folder, 'plain'))
+})
+
+test('with a repository out of reach recovery does not end early; with --repo it does without that one', async () => {
+  const cluster = clusters.get('demo')
+  assert(cluster !== undefined)
+  await archiveWith('pgsurety')
+  await cluster.psql('create table late as select generate_series(1, 10) as n')
+  await archiveOne(cluster)
+  await rename(join(folder, 'plain'), join(folder, 'away'))
+
+  assert.match((await restored('pgsurety', 'demo')) ?? '', /^2 /)
+  await assert.rejects(
+    answerOfRestored('select 1'),
+    /archive-get|does not start|unable to find a valid/,
+  )
+  assert.match((await restored('pgsurety', 'demo', '--repo=2')) ?? '', /^2 /)
+  assert.equal(await answerOfRestored('select count(*) from late'), '10')
+
+  await rename(join(folder, 'away'), join(folder, 'plain'))
+})
+
+test('WAL that the repository of the backup lacks comes from another one, at the plan and in recovery', async () => {
+  const cluster = clusters.get('demo')
+  assert(cluster !== undefined)
+  const info = await run('pgsurety', 'demo', '--repo=1', '--output=json', 'info')
+  const needed = /.*"archive":\{"start":"([0-9A-F]{24})"/s.exec(info)?.[1] ?? ''
+  const place = join(folder, 'plain/archive/demo/15-1', needed.slice(0, 16))
+  const stored = (await readdir(place)).find((name) => name.startsWith(needed)) ?? ''
+  await rename(join(place, stored), join(folder, stored))
+
+  const alone = ['--repo=1', `--pg1-path=${join(folder, 'refused')}`, 'restore']
+  const refused = await attempt('pgsurety', 'demo', ...alone)
+  assert.equal(refused.code, 82)
+  assert.match(
+    refused.stderr + refused.stdout,
+    new RegExp(`segment ${needed} is not in the archive\n`),
+  )
+  assert.match((await restored('pgsurety', 'demo')) ?? '', /^1 /)
+  assert.equal(await answerOfRestored('select count(*) from late'), '10')
+
+  await rename(join(folder, 'sealed'), join(folder, 'away'))
+  const doubted = await attempt('pgsurety', 'demo', ...alone.slice(1))
+  await rename(join(folder, 'away'), join(folder, 'sealed'))
+  assert.equal(doubted.code, 103)
+  assert.match(doubted.stderr + doubted.stdout, /that can be read:\n.*repo2: \[/s)
+  await rename(join(folder, stored), join(place, stored))
 })
 
 test('a segment goes where it can, and the push fails until every repository has it', async () => {

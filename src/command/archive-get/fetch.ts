@@ -2,13 +2,12 @@
 import { createHash } from 'node:crypto'
 import { fdatasyncSync } from 'node:fs'
 import { access, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { AppError, asAppError, errnoOf } from '../../base/error.ts'
-import { archivePrefix } from '../../format/repo-path.ts'
-import { archiveId } from '../../format/wal.ts'
-import type { ControlFile } from '../../postgres/control-file.ts'
+import { AppError, asAppError } from '../../base/error.ts'
+import { type ControlFile, INVALID_CHECKPOINT_LSN } from '../../postgres/control-file.ts'
 import { readControlFile } from '../../postgres/read-control-file.ts'
 import {
+  archivePlaces,
+  type ArchivedCluster,
   type ArchivedFile,
   type ArchivePlace,
   findPlainFile,
@@ -16,9 +15,9 @@ import {
   isSegmentFile,
   readArchived,
 } from '../../repo/archive.ts'
-import { loadArchiveInfo, openRepos, type Repo } from '../../repo/repo.ts'
+import { openRepos } from '../../repo/repo.ts'
+import { attempt } from '../../storage/posix-error.ts'
 import { type Context, stanzaOf } from '../command.ts'
-import type { ClusterIdentity } from '../preflight.ts'
 import { noteReplay } from '../replay-progress.ts'
 
 /** Where a file is stored. */
@@ -26,9 +25,6 @@ export interface Match {
   readonly place: ArchivePlace
   readonly file: ArchivedFile
 }
-
-/** What restore writes as the checkpoint of a cluster that must start from its backup_label. */
-const INVALID_CHECKPOINT_LSN = 0xdeadn
 
 /** Gets one file from where it is; `missing` only when it is certainly nowhere. */
 export async function getFile(
@@ -74,14 +70,14 @@ async function assertBackupLabel(dataDir: string): Promise<void> {
 export async function findEverywhere(
   context: Context,
   name: string,
-  identity: ClusterIdentity,
+  cluster: ArchivedCluster,
 ): Promise<readonly Match[]> {
   const matches: Match[] = []
   const failures: AppError[] = []
   const repos = openRepos(context.config, context.openStorage)
   for (const repo of repos) {
     try {
-      for (const place of await placesIn(context, repo, identity)) {
+      for (const place of await archivePlaces(repo, stanzaOf(context), cluster)) {
         for (const file of await find(place, name)) matches.push({ place, file })
       }
     } catch (error) {
@@ -99,38 +95,6 @@ export async function findEverywhere(
     )
   }
   return matches
-}
-
-async function placesIn(
-  context: Context,
-  repo: Repo,
-  identity: ClusterIdentity,
-): Promise<readonly ArchivePlace[]> {
-  const stanza = stanzaOf(context)
-  const info = await loadArchiveInfo(repo, stanza)
-  const rows = info.history
-    .filter(
-      ({ version, systemId }) => version === identity.version && systemId === identity.systemId,
-    )
-    .toSorted((left, right) => right.id - left.id)
-  if (rows.length === 0) {
-    throw new AppError(
-      'archive-mismatch',
-      `unable to retrieve the archive id for database version '${identity.version}' and system-id '${identity.systemId}'`,
-      { hint: 'does the stanza belong to this cluster?' },
-    )
-  }
-  const present = new Set(
-    (await repo.storage.names(archivePrefix(stanza))).map((entry) => entry.name),
-  )
-  return rows
-    .map((row) => ({
-      storage: repo.storage,
-      stanza,
-      archiveId: archiveId(row.version, row.id),
-      cipherPass: info.cipherPass,
-    }))
-    .filter((place) => present.has(place.archiveId))
 }
 
 async function find(place: ArchivePlace, name: string): Promise<readonly ArchivedFile[]> {
@@ -193,7 +157,9 @@ async function copyOut(
     await using target = await openTarget(temp)
     for await (const chunk of readArchived(place, file)) {
       hash.update(chunk)
-      await writeAll(target, chunk)
+      await attempt('file-write', `unable to write '${temp}'`, async () => {
+        await target.writeFile(chunk)
+      })
     }
     const found = hash.digest('hex')
     if (file.checksum !== undefined && file.checksum !== found) {
@@ -211,25 +177,7 @@ async function copyOut(
   }
 }
 
-async function writeAll(
-  target: Awaited<ReturnType<typeof openTarget>>,
-  chunk: Buffer,
-): Promise<void> {
-  let written = 0
-  while (written < chunk.length) {
-    const { bytesWritten } = await target.write(chunk, written, chunk.length - written)
-    written += bytesWritten
-  }
-}
-
 async function openTarget(path: string): ReturnType<typeof open> {
-  try {
-    return await open(path, 'w', 0o600)
-  } catch (error) {
-    throw new AppError(
-      'file-open',
-      `unable to open '${path}' for write in '${dirname(path)}': ${errnoOf(error) ?? String(error)}`,
-      { cause: error },
-    )
-  }
+  const doing = `unable to open '${path}' for write`
+  return await attempt('file-open', doing, async () => await open(path, 'w', 0o600))
 }

@@ -3,12 +3,13 @@ import { readFile, readdir, stat } from 'node:fs/promises'
 import { AppError, errnoOf, isErrorKind } from '../../base/error.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
 import { parseManifest } from '../../format/manifest-read.ts'
+import { INVALID_CHECKPOINT_LSN } from '../../postgres/control-file.ts'
 import { readControlFile } from '../../postgres/read-control-file.ts'
 
-/** The checkpoint that restore writes into pg_control; the first start replaces it. */
-export const RESTORED_CHECKPOINT_LSN = 0xdeadn
 /** The manifest that lies in a data directory while a restore of it is unfinished (pgBackRest's name). */
 export const MARKER_NAME = 'backup.manifest'
+/** Ends the name of a file that a restore has not completed. */
+export const PARTIAL_SUFFIX = '.pgbackrest.tmp'
 
 export interface Destination {
   readonly dataDir: string
@@ -52,7 +53,7 @@ async function clusterIn(
 ): Promise<Pick<Destination, 'systemId' | 'unfinished'>> {
   const control = await controlOf(dataDir)
   if (marked === 'finished') return { systemId: control?.systemId, unfinished: 'no' }
-  const untouched = control === undefined || control.checkpointLsn === RESTORED_CHECKPOINT_LSN
+  const untouched = control === undefined || control.checkpointLsn === INVALID_CHECKPOINT_LSN
   return {
     systemId: control?.systemId ?? (await systemIdOfMarker(dataDir)),
     unfinished: untouched ? 'yes' : 'no',

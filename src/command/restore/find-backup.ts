@@ -22,7 +22,7 @@ export async function findBackup(context: Context, wanted: ChoiceTarget): Promis
     set === undefined || set === 'latest' ? wanted : { kind: 'set' as const, label: set }
   const repos = openRepos(config, context.openStorage)
   const seen: BackupEntry[] = []
-  let failure: AppError | undefined
+  const failures: AppError[] = []
   for (const repo of repos) {
     try {
       const info = await loadBackupInfo(repo, stanzaOf(context))
@@ -33,14 +33,17 @@ export async function findBackup(context: Context, wanted: ChoiceTarget): Promis
         return { repo, info, choice }
       }
     } catch (error) {
-      failure = asAppError(error)
+      const failure = asAppError(error)
       if (repos.length === 1) throw failure
+      failures.push(failure)
       log.warn(`repo${repo.key}: [${failure.exitCode}] ${failure.text}`)
     }
   }
-  // Not "there is no backup" while a repository could not be asked; one that was never used can have none.
-  if (failure !== undefined && (seen.length === 0 || failure.kind !== 'file-missing')) throw failure
-  throw noBackup(target, seen)
+  // Not "there is no backup" while a repository could not be asked; one that was never used has none.
+  const failure =
+    failures.find(({ kind }) => kind !== 'file-missing') ??
+    (seen.length === 0 ? failures[0] : undefined)
+  throw failure ?? noBackup(target, seen)
 }
 
 /** The newest backup must be of the cluster the stanza is for now, unless another was asked for. */

@@ -139,6 +139,8 @@ function modeText({ mode }: RestorePlan): string {
       return 'into empty directories'
     case 'delta':
       return 'delta: files that are already right are kept'
+    case 'delta-by-time':
+      return 'delta, force: files of the right size and time are kept unread'
     case 'resume':
       return 'finishes an interrupted restore: files that are already right are kept'
     case 'replace':

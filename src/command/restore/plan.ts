@@ -1,18 +1,18 @@
 /** Everything a restore will do, resolved before it does anything: what is printed, refused or carried out. */
 import { AppError } from '../../base/error.ts'
+import type { Config } from '../../config/config.ts'
 import type { Manifest } from '../../format/manifest.ts'
-import { archiveId } from '../../format/wal.ts'
 import { collect } from '../../pipe/pipe.ts'
 import {
   CONTROL_FILE_PADDED_BYTES,
   type ControlFile,
   parseControlFile,
 } from '../../postgres/control-file.ts'
-import { type ArchivePlace, listSegments, loadHistories } from '../../repo/archive.ts'
-import { loadArchiveInfo, loadManifest, type Repo } from '../../repo/repo.ts'
+import { loadManifest, type Repo } from '../../repo/repo.ts'
 import { readStored } from '../../repo/read-stored.ts'
 import { storedFile, storedSet } from '../../repo/stored-file.ts'
 import { type Context, stanzaOf } from '../command.ts'
+import { type Archives, readArchives } from './archives.ts'
 import { forgottenSettings, readAutoConf } from './auto-conf.ts'
 import { assertTargetAfter } from './choose.ts'
 import { findRemovals, type Removal } from './clean.ts'
@@ -41,7 +41,7 @@ export interface RestorePlan {
   readonly manifest: Manifest
   /** Undefined for a backup that was taken offline. */
   readonly wal: WalRange | undefined
-  readonly mode: 'fresh' | 'delta' | 'resume' | 'replace'
+  readonly mode: 'fresh' | 'delta' | 'delta-by-time' | 'resume' | 'replace'
   readonly removals: readonly Removal[]
   readonly totalBytes: number
   /** Settings of a standby that is rebuilt, which it will not have any more. */
@@ -72,7 +72,7 @@ export async function planRestore(context: Context): Promise<RestorePlan> {
   })
   assertNamesInside(stored)
   assertSameCluster(destination, stored.db.systemId)
-  const wal = await walOf(context, { repo, manifest: stored, request })
+  const wal = await walOf(context, repo, { manifest: stored, request })
   const mapped = mapManifest(withoutTablespaceMap(stored), mappingOptions(context))
   const manifest = request.type === 'preserve' ? keepAutoConf(mapped.manifest) : mapped.manifest
   const mode = modeOf(context, destination)
@@ -106,34 +106,29 @@ function offlineRequest(request: RestoreRequest, manifest: Manifest): RestoreReq
   return { ...request, type: 'none' }
 }
 
-interface WalOf {
-  readonly repo: Repo
-  readonly manifest: Manifest
-  readonly request: RestoreRequest
-}
-
 async function walOf(
   context: Context,
-  { repo, manifest, request }: WalOf,
+  repo: Repo,
+  { manifest, request }: Pick<RestorePlan, 'manifest' | 'request'>,
 ): Promise<WalRange | undefined> {
   const { archiveStart, lsnStart, lsnStop } = manifest
   if (archiveStart === undefined || lsnStart === undefined || lsnStop === undefined)
     return undefined
-  const place = await placeOf(context, repo, manifest)
+  const { walSegmentSizeBytes: segmentSizeBytes } = await storedControl(context, repo, manifest)
+  const archives = await readArchives(context, manifest.db, archiveStart)
   const path = timelinePath({
     label: manifest.label,
     archiveStart,
     lsnStart,
     wanted: request.timeline ?? (request.type === 'immediate' ? 'current' : 'latest'),
-    histories: await loadHistories(place),
+    histories: archives.histories,
   })
-  const { walSegmentSizeBytes: segmentSizeBytes } = await storedControl(place, manifest)
   const wal = walRange({
     path,
     segmentSizeBytes,
     lsnStart,
     lsnStop,
-    archived: new Set(await listSegments(place, archiveStart)),
+    archived: archives.segments,
     inBackup: new Set(
       manifest.files
         .filter(({ name }) => /^pg_data\/pg_wal\/[0-9A-F]{24}$/.test(name))
@@ -141,37 +136,54 @@ async function walOf(
     ),
     targetLsn: request.target?.kind === 'lsn' ? request.target.lsn : undefined,
   })
-  if (wal.usable === 'no' && request.type !== 'none') {
-    throw new AppError(
-      'archive-timeout',
-      `backup '${manifest.label}' cannot be made consistent: WAL segment ${wal.missing} is not in the archive`,
-      {
-        hint: [
-          `it needs ${wal.first} to ${wal.consistent}; was WAL expired, or never archived?`,
-          'choose another backup with --set.',
-        ],
-      },
-    )
-  }
+  if (request.type === 'none') return wal
+  if (wal.usable === 'no') throw cannotBeConsistent(manifest.label, wal, archives)
+  warnOfUnasked(context, repo, { request, unasked: archives.unasked })
   return wal
 }
 
-async function placeOf(context: Context, repo: Repo, manifest: Manifest): Promise<ArchivePlace> {
-  const stanza = stanzaOf(context)
-  const info = await loadArchiveInfo(repo, stanza)
-  return {
-    storage: repo.storage,
-    stanza,
-    archiveId: archiveId(manifest.db.version, manifest.db.historyId),
-    cipherPass: info.cipherPass,
+/** In recovery archive-get will not say "not there" while a repository cannot be asked (decision 015). */
+function warnOfUnasked(
+  { log }: Context,
+  repo: Repo,
+  { request, unasked }: Pick<RestorePlan, 'request'> & Pick<Archives, 'unasked'>,
+): void {
+  for (const [key, error] of unasked) {
+    log.warn(`repo${key}: [${error.exitCode}] ${error.text}`)
+    if (request.type === 'standby' || request.type === 'preserve') continue
+    log.warn(
+      `recovery will stop when it needs WAL that no other repository has, even at its end; with --repo=${repo.key} it does without repo${key}`,
+    )
   }
+}
+
+function cannotBeConsistent(
+  label: string,
+  { missing, first, consistent }: WalRange,
+  { unasked }: Archives,
+): AppError {
+  const what = `backup '${label}' cannot be made consistent: WAL segment ${missing} is not in the archive`
+  if (unasked.size === 0) {
+    return new AppError('archive-timeout', what, {
+      hint: [
+        `it needs ${first} to ${consistent}; was WAL expired, or never archived?`,
+        'choose another backup with --set.',
+      ],
+    })
+  }
+  const why = [...unasked].map(([key, error]) => `repo${key}: [${error.exitCode}] ${error.text}`)
+  return new AppError('repo-invalid', `${what} that can be read:\n${why.join('\n')}`, {
+    hint: `it needs ${first} to ${consistent}; make every repository reachable, or choose another backup with --set.`,
+  })
 }
 
 /** pg_control as it lies in the backup: the cluster's facts, and a first proof that the backup can be read. */
 async function storedControl(
-  { storage, stanza }: ArchivePlace,
+  context: Context,
+  { storage }: Repo,
   manifest: Manifest,
 ): Promise<ControlFile> {
+  const stanza = stanzaOf(context)
   const file = manifest.files.find(({ name }) => name === 'pg_data/global/pg_control')
   if (file === undefined) {
     throw new AppError('format', `backup '${manifest.label}' has no pg_control`)
@@ -210,10 +222,15 @@ function mappingOptions({ config }: Context): MappingOptions {
   }
 }
 
+function askedMode(config: Config): 'fresh' | 'delta' | 'delta-by-time' | 'replace' {
+  if (config.flag('delta')) return config.flag('force') ? 'delta-by-time' : 'delta'
+  return config.flag('force') ? 'replace' : 'fresh'
+}
+
 /** How existing files are treated. `--delta` and `--force` count only where there is a cluster to compare with. */
 function modeOf({ config, log }: Context, destination: Destination): RestorePlan['mode'] {
   if (destination.unfinished === 'yes') return 'resume'
-  const asked = config.flag('delta') ? 'delta' : config.flag('force') ? 'replace' : 'fresh'
+  const asked = askedMode(config)
   if (asked === 'fresh' || destination.content === 'cluster') return asked
   if (destination.content === 'other') {
     log.warn(
