@@ -155,13 +155,11 @@ function describeByValue(value: OptionRow['default']): string | undefined {
     .join(', ')
 }
 
-/** Only backups have something to go by. */
-function describeWhenNew(
-  { whenNew }: OptionRow,
-  command: CommandName | undefined,
-): string | undefined {
-  if (whenNew === undefined || (command !== undefined && command !== 'backup')) return undefined
-  return `a backup without this option does as the newest one did, the first of all: ${whenNew}`
+/** Only backups have something to go by; a restore has nothing that it would change. */
+function describeWhenNew(row: OptionRow, command: CommandName | undefined): string | undefined {
+  if (row.whenNew === undefined || (command !== undefined && command !== 'backup')) return undefined
+  const restored = isValidFor(row, 'restore') ? `; a restore: ${row.whenNew}` : ''
+  return `a backup without this option does as the newest one did, the first of all: ${row.whenNew}${restored}`
 }
 
 function describeRange(range: OptionRow['range']): string | undefined {
@@ -213,7 +211,8 @@ export function isShown(row: OptionRow, command: CommandName): boolean {
 function optionEntry(name: OptionName, command: CommandName): string {
   const row = optionRow(name)
   const rule = ruleFor(row, command)
-  const value = describeByValue(rule.default)
+  const value =
+    command === 'restore' && row.whenNew !== undefined ? row.whenNew : describeByValue(rule.default)
   const notes = [
     ...(value === undefined ? [] : [`default ${value}`]),
     ...(command === 'backup' && row.whenNew !== undefined

@@ -43,6 +43,14 @@ export interface Pool<Job, Result> extends AsyncDisposable {
   ): AsyncGenerator<{ job: Job; result: Result }, void, undefined>
 }
 
+/** More than this gain little, and take the processors from the database. */
+const THREADS_MAX = 4
+
+/** How many threads copy files when nobody says. Pure. */
+export function threadsFor(processors: number): number {
+  return Math.max(1, Math.min(processors, THREADS_MAX))
+}
+
 /** One job at work, one waiting: the thread need not wait for us between two jobs. */
 const JOBS_PER_THREAD_MAX = 2
 /** Threads work in buffers, which are not on the heap; a heap that outgrows this is a leak. */

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { openCluster } from '../harness/cluster.ts'
 import { runAs } from '../harness/run.ts'
 import { until } from '../scenario/archived-cluster.ts'
-import { restoreDifferences } from './restored-tree.ts'
+import { overDifferences, restoreDifferences } from './restored-tree.ts'
 import {
   buildWhenStale,
   type SharedCluster,
@@ -43,10 +43,12 @@ before(async () => {
      ln -s ${join(cluster.dataDir, '../out/pg_xact')} pg_xact; ln -s ../out/pg_ident.conf pg_ident.conf`,
   ])
   await cluster.start()
-  repository = await shared.openRepository('options', ['compress-type=lz4'])
+  repository = await shared.openRepository('options', ['compress-type=lz4', 'repo1-hardlink=y'])
   await repository.run('pgsurety', ['stanza-create'])
   await repository.archiveWith('pgsurety')
   await repository.run('pgsurety', ['--type=full', 'backup'])
+  await cluster.psql('insert into far select generate_series(1, 9)', 'kept')
+  await repository.run('pgsurety', ['--type=incr', 'backup'])
   label = (await repository.labels()).at(-1) ?? ''
 })
 
@@ -93,6 +95,21 @@ test('links that are kept and moved lead where pgBackRest has them lead', async 
   const xact = join(repository.folder, 'restored/xact')
 
   assert.deepEqual(await differences('--link-all', `--link-map=pg_xact=${xact}`), [])
+})
+
+test('over a directory with links and changes --delta and --delta --force make what pgBackRest makes', async () => {
+  const place = join(repository.folder, 'restored')
+  const links = ['--link-all', `--link-map=pg_xact=${place}/xact`]
+  const change = `
+    printf 16 | dd of=base/1/PG_VERSION conv=notrunc status=none; touch -r base/4/PG_VERSION base/1/PG_VERSION
+    printf x | dd of=postgresql.conf conv=notrunc status=none; touch pg_hba.conf
+    truncate -s 100 base/1/1259; truncate -s +8192 base/4/1259; rm base/5/1259; echo >core; mkdir -p base/77/deep
+    echo >>../out/pg_ident.conf; mkdir ../elsewhere; ln -sfn ../elsewhere pg_xact; rm -r pg_subtrans; mkfifo pipe; chmod 755 base`
+  const ways = [['--delta'], ['--delta', '--force']]
+
+  const found = await overDifferences(repository, label, { links, change, ways })
+
+  assert.deepEqual(found, [[], []])
 })
 
 test('a database that is left out takes no space and can be dropped; the others are complete', async () => {

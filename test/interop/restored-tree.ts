@@ -83,6 +83,40 @@ export async function deltaDifferences(
   return differences
 }
 
+/**
+ * Differences, as above, of what both make of the same directory: restored afresh with `links`, then changed by a shell script
+ * that runs in it. One list for each of `ways`, the options with which it is restored over.
+ */
+export async function overDifferences(
+  repository: SharedRepository,
+  label: string,
+  options: {
+    readonly links: readonly string[]
+    readonly change: string
+    readonly ways: readonly (readonly string[])[]
+  },
+): Promise<readonly (readonly string[])[]> {
+  const place = await restore(repository, '2.60', label, options.links)
+  await runAs(['sh', '-ec', options.change], { cwd: `${place}/data` })
+  const changed = `${place}-changed`
+  await rename(place, changed)
+  const differences: (readonly string[])[] = []
+  for (const way of options.ways) {
+    for (const tool of ['2.60', 'pgsurety'] as const) {
+      await runAs(['cp', '-a', changed, place])
+      await restoreInto(repository, tool, [`--set=${label}`, ...options.links, ...way])
+      await rename(place, `${place}-by-${tool}`)
+      await maskRun(`${place}-by-${tool}/data`)
+    }
+    const [theirs, ours] = [`${place}-by-2.60`, `${place}-by-pgsurety`]
+    differences.push(await compareTrees(theirs, ours, { ignore: [], modifiedTimes: 'compare' }))
+    await rm(theirs, { recursive: true })
+    await rm(ours, { recursive: true })
+  }
+  await rm(changed, { recursive: true })
+  return differences
+}
+
 /** Makes room for the next restore. */
 async function restoreAside(
   repository: SharedRepository,

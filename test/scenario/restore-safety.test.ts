@@ -169,6 +169,9 @@ test('a directory with anything in it is refused without --delta, and with it wh
   assert.match(await refusal(source.restoreFiles('full', '--delta')), wanted)
   assert.match(await refusal(source.restoreFiles('full', '--force')), wanted)
   assert.equal(await readFile(at('full/notes'), 'utf8'), 'mine\n')
+  // All that a restore leaves which is killed while it puts its marker.
+  await runAs(['sh', '-c', `cd '${at('full')}' && mv notes backup.manifest.pgbackrest.tmp`])
+  assert.match((await source.restoreFiles('full', '--plan')).output, /into empty directories/)
 })
 
 test('a backup without the WAL that makes it consistent is refused, and the segment named', async () => {

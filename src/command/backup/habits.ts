@@ -9,6 +9,7 @@ import { type OptionName, optionRow } from '../../config/option-table.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import { COMPRESS_LEVELS, COMPRESS_TYPES, type CompressType } from '../../pipe/compress-type.ts'
 import { loadManifest } from '../../repo/repo.ts'
+import { threadsFor } from '../../worker/worker.ts'
 import type { Context } from '../command.ts'
 import type { Completion } from './complete.ts'
 
@@ -20,9 +21,6 @@ export interface Habits {
   readonly processMax: number
 }
 
-/** More processes than this gain little, and take the processors from the database. */
-const PROCESSES_MAX = 4
-
 /** Of the first backup in a repository. */
 export function newHabits(processors: number): Habits {
   const compressType = compressTypeOf(whenNew('compress-type'))
@@ -31,7 +29,7 @@ export function newHabits(processors: number): Habits {
     compressLevel: COMPRESS_LEVELS[compressType].default,
     bundle: whenNew('repo-bundle') === 'y',
     block: whenNew('repo-block') === 'y',
-    processMax: Math.max(1, Math.min(processors, PROCESSES_MAX)),
+    processMax: threadsFor(processors),
   }
 }
 

@@ -1,8 +1,9 @@
 /** What must go before a backup's files come: decided purely, done by the shell below. */
 import { lstat, readdir, readlink, rm, unlink } from 'node:fs/promises'
-import { AppError, errnoOf } from '../../base/error.ts'
+import { errnoOf } from '../../base/error.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
 import type { Manifest } from '../../format/manifest.ts'
+import { systemError } from '../../storage/posix-error.ts'
 import { MARKER_NAME } from './destination.ts'
 import { diskPathOf, targetPath } from './mapping.ts'
 
@@ -113,15 +114,8 @@ export async function listDirectory(path: string): Promise<readonly string[]> {
   try {
     return (await readdir(toBytes(path), { encoding: 'latin1' })).toSorted()
   } catch (error) {
-    const errno = errnoOf(error)
-    if (errno === 'ENOENT') return []
-    throw new AppError(
-      'path-open',
-      `unable to list '${toHumanText(path)}': ${errno ?? String(error)}`,
-      {
-        cause: error,
-      },
-    )
+    if (errnoOf(error) === 'ENOENT') return []
+    throw systemError('path-open', `unable to list '${toHumanText(path)}'`, error)
   }
 }
 
@@ -144,13 +138,7 @@ export async function remove(removals: readonly Removal[]): Promise<void> {
       else await unlink(toBytes(path))
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') continue
-      throw new AppError(
-        'file-remove',
-        `unable to remove '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`,
-        {
-          cause: error,
-        },
-      )
+      throw systemError('file-remove', `unable to remove '${toHumanText(path)}'`, error)
     }
   }
 }

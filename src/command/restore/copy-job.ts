@@ -17,9 +17,9 @@ import {
   writeSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
-import { AppError, errnoOf } from '../../base/error.ts'
+import { AppError } from '../../base/error.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
-import { MIB } from '../../base/units.ts'
+import { MIB, SECOND_MS } from '../../base/units.ts'
 import { type ByteSource, measure, through } from '../../pipe/pipe.ts'
 import { readStored } from '../../repo/read-stored.ts'
 import type { StoredFile, StoredSet } from '../../repo/stored-file.ts'
@@ -29,6 +29,7 @@ import {
   openStorage,
   type StorageSpec,
 } from '../../storage/open.ts'
+import { attempt, systemError } from '../../storage/posix-error.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
 import type { Did } from '../../worker/message.ts'
@@ -51,8 +52,11 @@ export interface PlaceJob {
   readonly mode: number
   readonly owner: { readonly uid: number; readonly gid: number } | undefined
   readonly timestampS: number
-  /** `keep-if-identical`: read what is there first, and leave it, or those of its blocks, that are right. */
-  readonly existing: 'keep-if-identical' | 'replace'
+  /**
+   * `keep-if-identical`: read what is there first, and leave it, or those of its blocks, that are right; `keep-if-dated`:
+   * leave it unread when it has the right size and time.
+   */
+  readonly existing: 'keep-if-identical' | 'keep-if-dated' | 'replace'
 }
 
 const OUTCOMES = ['copied', 'kept', 'hole'] as const
@@ -73,16 +77,28 @@ const sync = promisify(fsync)
 /** Places one batch; results in the order of its jobs. A file counts as placed when it is on disk. */
 export function placeJobs(
   storage: Storage,
-  setup: PlaceSetup,
+  { set }: PlaceSetup,
+  did: Did = () => undefined,
 ): (batch: readonly PlaceJob[]) => Promise<readonly PlaceResult[]> {
-  return async (batch) => await together(batch, async (job) => await place(storage, setup, job))
+  return async (batch) =>
+    await together(batch, async (job) => {
+      const doing = `unable to write file '${toHumanText(job.diskPath)}'`
+      return await attempt('file-write', doing, async () => await place(storage, { set, did }, job))
+    })
 }
 
-async function place(storage: Storage, { set }: PlaceSetup, job: PlaceJob): Promise<PlaceResult> {
+interface Placing {
+  readonly set: StoredSet
+  readonly did: Did
+}
+
+async function place(storage: Storage, { set, did }: Placing, job: PlaceJob): Promise<PlaceResult> {
   if (job.stored.kind === 'hole') return await placeHole(job)
   const found = job.existing === 'replace' ? 'nothing' : inspect(job)
   if (found === 'identical') {
     using file = openTarget(job, 'r+')
+    // Whoever wrote it, an interrupted restore or a server that was killed, may not have come to that.
+    await sync(file.descriptor)
     dress(file.descriptor, job)
     return { outcome: 'kept', writtenBytes: 0 }
   }
@@ -94,7 +110,7 @@ async function place(storage: Storage, { set }: PlaceSetup, job: PlaceJob): Prom
     writtenBytes = await patchBlocks(storage, { set, file: stored, descriptor, sizeBytes })
     assertRight(storage, job, measureFile(descriptor))
   } else {
-    assertRight(storage, job, await fill(descriptor, readStored(storage, set, stored)))
+    assertRight(storage, job, await fill(descriptor, readStored(storage, set, stored), did))
   }
   dress(descriptor, job)
   await sync(descriptor)
@@ -112,11 +128,11 @@ async function placeHole(job: PlaceJob): Promise<PlaceResult> {
 /** Worker entry: see worker/thread.ts. */
 export async function openJobs(
   setup: unknown,
-  _did: Did,
+  did: Did,
   open: OpenStorage = openStorage,
 ): Promise<(batch: unknown) => Promise<readonly PlaceResult[]>> {
   if (!isPlaceSetup(setup)) throw new AppError('assert', 'invalid set-up for a restore worker')
-  const run = placeJobs(open(setup.storage), setup)
+  const run = placeJobs(open(setup.storage), setup, did)
   return async (batch) => {
     if (!isBatch(batch)) throw new AppError('assert', 'invalid jobs for a restore worker')
     return await run(batch)
@@ -129,13 +145,14 @@ interface Content {
 }
 
 /** Writes a new file; what was written. */
-async function fill(descriptor: number, source: ByteSource): Promise<Content> {
+async function fill(descriptor: number, source: ByteSource, did: Did): Promise<Content> {
   const content = measure()
   let unsyncedBytes = 0
   let flushing = Promise.resolve()
   for await (const chunk of through(source, content)) {
     let written = 0
     while (written < chunk.length) written += writeSync(descriptor, chunk, written)
+    did(chunk.length)
     unsyncedBytes += chunk.length
     if (unsyncedBytes < FLUSH_BYTES) continue
     unsyncedBytes = 0
@@ -174,8 +191,11 @@ function inspect(job: PlaceJob): 'nothing' | 'identical' | 'different' {
     return 'nothing'
   }
   try {
-    const { size } = fstatSync(descriptor)
+    const { size, mtimeMs } = fstatSync(descriptor)
     if (size !== job.sizeBytes) return size === 0 ? 'nothing' : 'different'
+    if (job.existing === 'keep-if-dated') {
+      return Math.floor(mtimeMs / SECOND_MS) === job.timestampS ? 'identical' : 'different'
+    }
     return isRight(job, measureFile(descriptor)) ? 'identical' : 'different'
   } finally {
     closeSync(descriptor)
@@ -211,11 +231,8 @@ function openTarget(job: PlaceJob, flags: 'w' | 'r+'): OpenFile {
       },
     }
   } catch (error) {
-    throw new AppError(
-      'file-open',
-      `unable to open file '${toHumanText(job.diskPath)}' for write: ${errnoOf(error) ?? String(error)}`,
-      { cause: error },
-    )
+    const doing = `unable to open file '${toHumanText(job.diskPath)}' for write`
+    throw systemError('file-open', doing, error)
   }
 }
 

@@ -3,7 +3,7 @@
  * name: without it the cluster cannot start, with it everything else is there. The marker goes last.
  */
 import { chmod, chown, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { toBytes } from '../../base/text.ts'
+import { toBytes, toHumanText } from '../../base/text.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import { withInvalidCheckpoint } from '../../postgres/control-file.ts'
 import {
@@ -12,8 +12,9 @@ import {
   type RestoreType,
   signalFile,
 } from '../../postgres/recovery.ts'
+import { attempt } from '../../storage/posix-error.ts'
 import { readAutoConf } from './auto-conf.ts'
-import { MARKER_NAME } from './destination.ts'
+import { MARKER_NAME, PARTIAL_SUFFIX } from './destination.ts'
 import { dataDirOf } from './mapping.ts'
 import { syncDirectory, syncTree } from './place.ts'
 
@@ -65,16 +66,22 @@ export async function writeLikeDataDir(
 ): Promise<void> {
   const owner = await stat(toBytes(dataDir))
   const path = toBytes(`${dataDir}/${name}`)
-  const partial = toBytes(`${dataDir}/${name}.pgbackrest.tmp`)
+  const partial = toBytes(`${dataDir}/${name}${PARTIAL_SUFFIX}`)
   const mode = owner.mode & 0o644
-  {
-    await using file = await open(partial, 'w', mode)
-    await file.writeFile(content)
-    await file.sync()
-  }
-  await chmod(partial, mode)
-  if (process.getuid?.() === 0) await chown(partial, owner.uid, owner.gid)
-  await rename(partial, path)
+  await attempt(
+    'file-write',
+    `unable to write file '${toHumanText(dataDir)}/${name}'`,
+    async () => {
+      {
+        await using file = await open(partial, 'w', mode)
+        await file.writeFile(content)
+        await file.sync()
+      }
+      await chmod(partial, mode)
+      if (process.getuid?.() === 0) await chown(partial, owner.uid, owner.gid)
+      await rename(partial, path)
+    },
+  )
   await syncDirectory(dataDir)
 }
 

@@ -1,9 +1,10 @@
 /** Directories and links of a restored cluster: made before its files, made durable after them. */
 import { chmod, chown, lchown, lstat, mkdir, open, stat, symlink } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { AppError, errnoOf } from '../../base/error.ts'
+import { errnoOf } from '../../base/error.ts'
 import { compareBytes, toBytes, toHumanText } from '../../base/text.ts'
 import type { Manifest, OwnerName } from '../../format/manifest.ts'
+import { attempt, systemError } from '../../storage/posix-error.ts'
 import { dataDirOf, diskPathOf, targetPath } from './mapping.ts'
 
 /** Numeric owner for a manifest's names; undefined leaves ownership to the current user. */
@@ -64,32 +65,18 @@ async function makeLink(path: string, destination: string): Promise<void> {
     await symlink(toBytes(destination), toBytes(path))
   } catch (error) {
     if (errnoOf(error) === 'EEXIST' && (await lstat(toBytes(path))).isSymbolicLink()) return
-    throw new AppError(
-      'file-write',
-      `unable to create link '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`,
-      {
-        cause: error,
-      },
-    )
+    throw systemError('file-write', `unable to create link '${toHumanText(path)}'`, error)
   }
 }
 
 /** Makes missing parents too, which the server must be able to enter: they get the same owner. */
 async function makeDirectory(path: string, owner: Owner): Promise<void> {
-  try {
+  await attempt('path-create', `unable to create path '${toHumanText(path)}'`, async () => {
     for (const missing of await missingDirectories(path)) {
       await mkdir(toBytes(missing), { mode: 0o700 })
       if (owner !== undefined) await chown(toBytes(missing), owner.uid, owner.gid)
     }
-  } catch (error) {
-    throw new AppError(
-      'path-create',
-      `unable to create path '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`,
-      {
-        cause: error,
-      },
-    )
-  }
+  })
 }
 
 /** `path` and the directories above it that do not exist, outermost first. */
@@ -132,16 +119,8 @@ export async function syncTree(manifest: Manifest): Promise<void> {
 }
 
 export async function syncDirectory(path: string): Promise<void> {
-  try {
+  await attempt('path-sync', `unable to sync path '${toHumanText(path)}'`, async () => {
     await using directory = await open(toBytes(path), 'r')
     await directory.sync()
-  } catch (error) {
-    throw new AppError(
-      'path-sync',
-      `unable to sync path '${toHumanText(path)}': ${errnoOf(error) ?? String(error)}`,
-      {
-        cause: error,
-      },
-    )
-  }
+  })
 }

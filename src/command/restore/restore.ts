@@ -1,27 +1,21 @@
 /** restore: a cluster from a backup, told how far to recover. Plans, prints the plan, and only then touches anything. */
 import { rm } from 'node:fs/promises'
-import { assertThat } from '../../base/error.ts'
 import { formatLogTime } from '../../base/log.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
 import { formatSize } from '../../base/units.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import { renderManifest } from '../../format/manifest-write.ts'
 import { recoverySettings } from '../../postgres/recovery.ts'
-import { storageSpec } from '../../repo/repo.ts'
-import { storedFile, storedSet } from '../../repo/stored-file.ts'
-import { batchesOf } from '../../worker/batch.ts'
-import { workerUrl } from '../../worker/worker.ts'
 import type { Context } from '../command.ts'
 import { clearSpool } from '../spool/spool.ts'
 import { lockStanza } from '../stanza-lock.ts'
 import { listDirectory, remove } from './clean.ts'
-import { parsePlaceResults, type PlaceJob, type PlaceResult } from './copy-job.ts'
-import { isLeftOut } from './databases.ts'
 import { MARKER_NAME } from './destination.ts'
-import { CONTROL_PENDING_NAME, finish, writeLikeDataDir } from './finish.ts'
-import { dataDirOf, diskPathOf } from './mapping.ts'
+import { finish, writeLikeDataDir } from './finish.ts'
+import { dataDirOf } from './mapping.ts'
 import { readOwnership } from './owners.ts'
 import { buildTree, type OwnerOf, syncDirectory } from './place.ts'
+import { placeFiles } from './place-files.ts'
 import { planRestore, type RestorePlan } from './plan.ts'
 import { type Placed, planJson, planText } from './plan-text.ts'
 import { restoreCommand } from './restore-command.ts'
@@ -34,7 +28,7 @@ export async function restore(context: Context): Promise<number> {
     context.print(config.text('output') === 'json' ? planJson(plan) : planText(plan))
     return 0
   }
-  context.print(config.text('output') === 'json' ? '' : planText(plan))
+  if (config.text('output') !== 'json') context.print(planText(plan))
   for (const line of plan.remaps) log.info(line)
   if (plan.forgotten.length > 0) {
     log.warn(
@@ -82,72 +76,6 @@ async function prepare(plan: RestorePlan, ownerOf: OwnerOf): Promise<void> {
 /** The marker lies in the data directory unencrypted: the backup set's key does not belong there. */
 function withoutSecret(manifest: Manifest): Manifest {
   return { ...manifest, cipherPass: undefined }
-}
-
-interface Placing {
-  readonly plan: RestorePlan
-  readonly ownerOf: OwnerOf
-  readonly lock: {
-    progress(state: { readonly sizeBytes: number; readonly completeBytes: number }): void
-  }
-}
-
-const OUTCOME_TEXTS = { copied: 'restore', kept: 'kept', hole: 'restore zeroed' } as const
-
-async function placeFiles(context: Context, { plan, ownerOf, lock }: Placing): Promise<Placed> {
-  const { manifest, totalBytes } = plan
-  await using pool = await context.openPool<readonly PlaceJob[], readonly PlaceResult[]>({
-    jobModule: workerUrl('restore-copy', new URL('./copy-job.ts', import.meta.url)),
-    threads: context.config.integer('process-max'),
-    setup: {
-      storage: storageSpec(context.config, plan.repoKey),
-      set: storedSet(plan.stanza, manifest),
-    },
-    parse: parsePlaceResults,
-  })
-  let doneBytes = 0
-  let keptFiles = 0
-  let writtenBytes = 0
-  const batches = batchesOf(placeJobs(plan, ownerOf))
-  for await (const { job: batch, result } of pool.run(batches, context.signal)) {
-    for (const [index, job] of batch.entries()) {
-      const done = result[index]
-      assertThat(done !== undefined, 'a thread answers for every file of a batch')
-      const { outcome } = done
-      if (outcome === 'kept') keptFiles += 1
-      writtenBytes += done.writtenBytes
-      doneBytes += job.sizeBytes
-      context.log.detail(
-        `${OUTCOME_TEXTS[outcome]} file ${toHumanText(job.diskPath)} (${formatSize(job.sizeBytes)}) checksum ${job.checksum ?? '-'}`,
-      )
-    }
-    lock.progress({ sizeBytes: totalBytes, completeBytes: doneBytes })
-    context.progress({ step: 'restore', doneBytes, totalBytes })
-  }
-  context.progress(undefined)
-  return { keptFiles, writtenBytes }
-}
-
-/** Largest first, so that the last worker is not left alone with a big one. Each is made when it is asked for. */
-function* placeJobs(
-  { stanza, manifest, mode, leftOut }: RestorePlan,
-  ownerOf: OwnerOf,
-): Generator<PlaceJob, void, undefined> {
-  for (const file of manifest.files.toSorted((left, right) => right.sizeBytes - left.sizeBytes)) {
-    const disk = diskPathOf(manifest, file.name)
-    const control = file.name === 'pg_data/global/pg_control'
-    yield {
-      name: file.name,
-      stored: isLeftOut(file, leftOut) ? { kind: 'hole' } : storedFile(stanza, manifest, file),
-      diskPath: control ? disk.replace(/pg_control$/, CONTROL_PENDING_NAME) : disk,
-      sizeBytes: file.sizeBytes,
-      checksum: file.checksum,
-      mode: file.mode,
-      owner: ownerOf(file.user, file.group),
-      timestampS: file.timestampS,
-      existing: mode === 'delta' || mode === 'resume' ? 'keep-if-identical' : 'replace',
-    }
-  }
 }
 
 function settingsOf(

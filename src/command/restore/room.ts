@@ -4,7 +4,7 @@ import { AppError, errnoOf } from '../../base/error.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
 import type { Manifest, ManifestTarget } from '../../format/manifest.ts'
 import { directoriesOf, listDirectory, PRESERVED_NAMES } from './clean.ts'
-import { assertOurs, MARKER_NAME } from './destination.ts'
+import { assertOurs, MARKER_NAME, PARTIAL_SUFFIX } from './destination.ts'
 import { dataDirOf, targetPath } from './mapping.ts'
 
 const HINT = 'try using --delta if this is what you intended.'
@@ -30,7 +30,12 @@ export async function assertRoom(manifest: Manifest, options: RoomOptions): Prom
 }
 
 function assertEmpty(path: string, names: readonly string[], type: string): void {
-  const ignored = new Set<string>([MARKER_NAME, ...(type === 'preserve' ? PRESERVED_NAMES : [])])
+  const ignored = new Set<string>([
+    MARKER_NAME,
+    // A restore that was killed while it put the marker.
+    `${MARKER_NAME}${PARTIAL_SUFFIX}`,
+    ...(type === 'preserve' ? PRESERVED_NAMES : []),
+  ])
   const first = names.find((name) => !ignored.has(name))
   if (first === undefined) return
   throw new AppError(
