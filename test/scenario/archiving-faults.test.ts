@@ -188,6 +188,24 @@ test('a directory of another user that check itself may not read either', { skip
   assertVerdict({ cause: 'owner', code: 53, fix: /^chown -R / }, answer)
 })
 
+test('a directory above the repository that may not be entered', async (t) => {
+  const above = join(bed.folder, 'above')
+  const config = join(bed.folder, 'above.conf')
+  t.after(async () => {
+    await runAs(['chmod', '700', above])
+  })
+  await runAs([
+    'sh',
+    '-ec',
+    `mkdir -m 000 ${above}; sed s,^repo1-path=.*,repo1-path=${above}/repo, ${bed.config} >${config}`,
+  ])
+
+  assertVerdict(
+    { cause: 'permission', code: 41, fix: /^chmod u\+rwX .*\/above$/ },
+    await ask(config),
+  )
+})
+
 test('another passphrase for archive_command', async () => {
   const other = join(bed.folder, 'other-pass.conf')
   await runAs(['sh', '-c', `sed s/=secret$/=wrong/ ${bed.config} > ${other}`])

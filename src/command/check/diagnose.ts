@@ -198,13 +198,19 @@ const blocked: Rule = ({ repos, serverUser }) => {
     ? {
         cause: 'owner',
         summary: `'${path}' of repo${repo.key} belongs to '${owner}', and '${user}', who runs the server, may not use it`,
-        fix: `chown -R ${user} ${repo.location}`,
+        fix: isAbove(path, repo.location)
+          ? `chmod o+x ${path}`
+          : `chown -R ${user} ${repo.location}`,
       }
     : {
         cause: 'permission',
         summary: `'${user}', who runs the server, may not use '${path}' of repo${repo.key}, which belongs to it`,
         fix: `chmod u+rwX ${path}`,
       }
+}
+
+function isAbove(path: string, location: string): boolean {
+  return location.startsWith(`${path}/`)
 }
 
 const full: Rule = ({ repos, logged, stanza, segmentSizeBytes }) => {

@@ -188,7 +188,6 @@ async function lookAtRepo(
         ? undefined
         : await findBlocked(server, {
             deepest,
-            location,
             file: join(location, archiveInfoKey(stanza)),
           }),
     readOnlyMount: await readOnlyMountOf(deepest),
@@ -214,7 +213,6 @@ async function deepestThere(location: string, prefix: string): Promise<string> {
 }
 
 interface Way {
-  readonly location: string
   readonly deepest: string
   /** A file that is read on the way. */
   readonly file: string
@@ -223,11 +221,10 @@ interface Way {
 /** The first thing that the server's user cannot use: directories to pass, one to write to, a file to read. */
 async function findBlocked(
   server: ServerProcess,
-  { location, deepest, file }: Way,
+  { deepest, file }: Way,
 ): Promise<BlockedPath | undefined> {
   const directories: string[] = []
-  for (let path = deepest; path.length >= location.length; path = dirname(path))
-    directories.unshift(path)
+  for (let path = deepest; path !== dirname(path); path = dirname(path)) directories.unshift(path)
   const needs = [
     ...directories.map((path) => ({ path, bits: path === deepest ? 0o3 : 0o1 })),
     { path: file, bits: 0o4 },
