@@ -51,7 +51,7 @@ const CHANGES = [
   `
 seq 2 2000001 | head -c 12000000 >large
 printf changed | dd of=base/5/2608 bs=1 seek=30000 conv=notrunc status=none
-touch week PG_VERSION
+touch week PG_VERSION global/pg_control
 seq 1 29999 >fortnight
 seq 1 50000 >month
 chmod 600 'it=[is] "so"'

@@ -66,9 +66,9 @@ export interface CopyJob {
   readonly extent: 'exact' | 'to-end'
   /** pg_control is read by its own rules: retried until its checksum is right. */
   readonly kind: 'file' | 'control'
-  /** The prior backup's content of the same size, when the file may still be that; `kind` is then `file`. */
+  /** The prior backup's content of the same size, when the file may still be that. */
   readonly prior: PriorContent | undefined
-  /** Set when the file was stored by an interrupted run, and may still be that; `kind` is then `file`. */
+  /** Set when the file was stored by an interrupted run, and may still be that. */
   readonly stored: StoredCopy | undefined
   /** Relation-wide number of the file's first page; undefined when its pages are not checked. */
   readonly firstBlock: number | undefined
@@ -194,7 +194,11 @@ async function* copyFile(
   const { setup } = copying
   if (job.kind === 'control') {
     const { bytes } = await readControlFile(setup.dataDir)
-    return yield* store(copying, { job, place, read: () => single(bytes), check: () => undefined })
+    const read = (): ByteSource => single(bytes)
+    // What an interrupted run stored of it is never relied on.
+    const found = await known(copying.storage, { ...job, stored: undefined }, read)
+    if (found === 'prior') return SAME
+    return yield* store(copying, { job, place, read, check: () => undefined })
   }
   const file = openClusterFile(job.diskPath)
   if (file === undefined) return { outcome: 'gone' }
