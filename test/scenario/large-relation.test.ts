@@ -42,7 +42,7 @@ test(
     await archiveAll(cluster)
 
     const theirs = [await pgBackRest('2.60'), `--config=${bed.config}`, '--stanza=demo']
-    const verified = await runAs([...theirs, '--output=text', 'verify'])
+    const verified = await runAs([...theirs, '--output=text', '--verbose', 'verify'])
     assert.match(verified.stdout, /^status: ok$/m)
     await using restored = await bed.restore('restored')
     await restored.start()
