@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { spawnAs } from '../../test/harness/run.ts'
+import { onExit, spawnAs } from '../../test/harness/run.ts'
 import type { Sample } from './result.ts'
 
 const SAMPLE_MS = 20
@@ -76,6 +76,9 @@ function openGroup(): Group {
   groupCount += 1
   const folder = join(root, `pgsurety-bench-${process.pid}-${groupCount}`)
   mkdirSync(folder)
+  const forget = onExit(() => {
+    rmdirSync(folder)
+  })
   return {
     add: (pid) => {
       writeFileSync(join(folder, 'cgroup.procs'), String(pid))
@@ -86,6 +89,7 @@ function openGroup(): Group {
       return Number(/^usage_usec (\d+)$/m.exec(stat)?.[1]) / 1e6
     },
     [Symbol.dispose]: () => {
+      forget()
       rmdirSync(folder)
     },
   }

@@ -12,7 +12,7 @@ import { AppError } from '../base/error.ts'
 import { Secret } from '../base/secret.ts'
 import type { Container } from './compress.ts'
 import { type KeyDigest, openKeyRing, type RingKey } from './key-ring.ts'
-import type { Filter } from './pipe.ts'
+import type { Filter, SyncFilter } from './pipe.ts'
 
 const ALGORITHM = 'aes-256-cbc'
 const MAGIC = Buffer.from('Salted__', 'latin1')
@@ -54,7 +54,7 @@ export function generatePassphrase(): Secret {
  * Output is longer than the input by 1 to 16 bytes of padding and 16 (raw: 8) bytes of header.
  * Throws `feature-not-supported` for a ring of keys.
  */
-export function encryptor(pass: Secret, container: Container): Filter {
+export function encryptor(pass: Secret, container: Container): SyncFilter {
   if (openKeyRing(pass) !== undefined) {
     throw new AppError('feature-not-supported', 'repositories of format 6 cannot be written to')
   }
@@ -72,6 +72,12 @@ export function encryptor(pass: Secret, container: Container): Filter {
     end: () => afterHeader(cipher.final()),
     close: () => undefined,
   }
+}
+
+/** All of `bytes` as `encryptor` would give it. */
+export function encryptWhole(bytes: Buffer, pass: Secret, container: Container): Buffer {
+  const filter = encryptor(pass, container)
+  return Buffer.concat([...filter.update(bytes), ...filter.end()])
 }
 
 /** Throws `crypto` for input that is cut short, has no header, or (most likely) has another passphrase. */

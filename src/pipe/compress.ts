@@ -8,9 +8,15 @@ import { AppError } from '../base/error.ts'
 import { KIB } from '../base/units.ts'
 import { type Codec, type CodecKind, openCodec } from './codecs.ts'
 import type { CompressType } from './compress-type.ts'
-import { gzCompressAside, gzCompressor, gzDecompressor, type GzFormat } from './gz.ts'
-import { collect, type Filter, single, through } from './pipe.ts'
-import { zstCompressAside, zstCompressor, zstDecompressor } from './zst.ts'
+import {
+  gzCompressAside,
+  gzCompressNow,
+  gzCompressor,
+  gzDecompressor,
+  type GzFormat,
+} from './gz.ts'
+import { collect, type Filter, single, type SyncFilter, through } from './pipe.ts'
+import { zstCompressAside, zstCompressNow, zstCompressor, zstDecompressor } from './zst.ts'
 
 /**
  * `raw` leaves out what the manifest knows anyway. It is what bundles and block-incremental files may hold: gz in a
@@ -28,9 +34,8 @@ export function compressor(type: CompressType, level: number, container: Contain
     case 'zst':
       return zstCompressor(level)
     case 'lz4':
-      return codecCompressor(container === 'raw' ? 'lz4-compress-raw' : 'lz4-compress', level)
     case 'bz2':
-      return codecCompressor('bz2-compress', level)
+      return codecCompressor(codecOf(type, container), level)
   }
 }
 
@@ -66,6 +71,37 @@ export async function compressWhole(
   return await collect(through(single(content), compressor(type, level, container)), Infinity)
 }
 
+/** All of `content` as `compressor` would give it, a new buffer, without waiting: for small content. */
+export function compressNow(
+  content: Buffer,
+  type: CompressType,
+  level: number,
+  container: Container,
+): Buffer {
+  switch (type) {
+    case 'none':
+      return Buffer.from(content)
+    case 'gz':
+      return gzCompressNow(content, level, formatOf(container))
+    case 'zst':
+      return zstCompressNow(content, level)
+    case 'lz4':
+    case 'bz2': {
+      const filter = codecCompressor(codecOf(type, container), level)
+      try {
+        return Buffer.concat([...filter.update(content), ...filter.end()])
+      } finally {
+        filter.close()
+      }
+    }
+  }
+}
+
+function codecOf(type: 'lz4' | 'bz2', container: Container): CodecKind {
+  if (type === 'bz2') return 'bz2-compress'
+  return container === 'raw' ? 'lz4-compress-raw' : 'lz4-compress'
+}
+
 function formatOf(container: Container): GzFormat {
   return container === 'raw' ? 'zlib' : 'gzip'
 }
@@ -74,7 +110,7 @@ function passThrough(): Filter {
   return { update: (chunk) => [chunk], end: () => [], close: () => undefined }
 }
 
-function codecCompressor(kind: CodecKind, level: number): Filter {
+function codecCompressor(kind: CodecKind, level: number): SyncFilter {
   const codec = openCodec(kind, level)
   return {
     update: (chunk) => codec.run(chunk),

@@ -40,14 +40,17 @@ export async function gzCompressAside(
   return await compress(content, { ...DEFLATE, level, chunkSize })
 }
 
-export function gzCompressor(format: GzFormat, level: number): Filter {
+/** One member or stream, made here and now. */
+export function gzCompressNow(content: Buffer, level: number, format: GzFormat): Buffer {
   const compressSync = format === 'gzip' ? zlib.gzipSync : zlib.deflateSync
+  return compressSync(content, { ...DEFLATE, level, chunkSize: compressChunkBytes(content.length) })
+}
+
+export function gzCompressor(format: GzFormat, level: number): Filter {
   const openStream = format === 'gzip' ? zlib.createGzip : zlib.createDeflate
   return startHeld({
     heldBytesMax: HELD_COMPRESS_BYTES_MAX,
-    whole: (bytes) => [
-      compressSync(bytes, { ...DEFLATE, level, chunkSize: compressChunkBytes(bytes.length) }),
-    ],
+    whole: (bytes) => [gzCompressNow(bytes, level, format)],
     open: () => driveStream(openStream({ ...DEFLATE, level, chunkSize: STREAM_CHUNK_BYTES }), 'gz'),
   })
 }

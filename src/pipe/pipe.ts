@@ -29,6 +29,12 @@ export interface Filter {
   close(): void
 }
 
+/** A filter that never waits. */
+export interface SyncFilter extends Filter {
+  update(chunk: Buffer): Iterable<Buffer>
+  end(): Iterable<Buffer>
+}
+
 /** The bytes of `source` after every filter in turn. Filters are closed when this ends, however it ends. */
 export async function* through(
   source: ByteSource,

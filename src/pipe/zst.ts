@@ -31,15 +31,18 @@ export async function zstCompressAside(content: Buffer, level: number): Promise<
   return await compress(content, { params: paramsOf(level), chunkSize })
 }
 
+/** One frame, made here and now. */
+export function zstCompressNow(content: Buffer, level: number): Buffer {
+  const chunkSize = compressChunkBytes(content.length)
+  return zlib.zstdCompressSync(content, { params: paramsOf(level), chunkSize })
+}
+
 export function zstCompressor(level: number): Filter {
-  const params = paramsOf(level)
+  const options = { params: paramsOf(level), chunkSize: STREAM_CHUNK_BYTES }
   return startHeld({
     heldBytesMax: HELD_COMPRESS_BYTES_MAX,
-    whole: (bytes) => [
-      zlib.zstdCompressSync(bytes, { params, chunkSize: compressChunkBytes(bytes.length) }),
-    ],
-    open: () =>
-      driveStream(zlib.createZstdCompress({ params, chunkSize: STREAM_CHUNK_BYTES }), 'zst'),
+    whole: (bytes) => [zstCompressNow(bytes, level)],
+    open: () => driveStream(zlib.createZstdCompress(options), 'zst'),
   })
 }
 

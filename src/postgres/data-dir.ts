@@ -4,9 +4,10 @@
  * The rules are in skip-rules.ts and link-rules.ts; this walks and looks. All names and paths given back are byte strings.
  * Not for: reading the files.
  */
-import type { Stats } from 'node:fs'
-import { lstat, readdir, readlink, stat } from 'node:fs/promises'
+import { lstatSync, type Stats } from 'node:fs'
+import { readdir, readlink, stat } from 'node:fs/promises'
 import { posix } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError, errnoOf, type ErrorKind } from '../base/error.ts'
 import { compareBytes, toBytes, toByteString, toHumanText } from '../base/text.ts'
 import type { ManifestTarget } from '../format/manifest.ts'
@@ -68,8 +69,8 @@ export interface ClusterListing {
   readonly warnings: readonly string[]
 }
 
-/** Enough to keep libuv's threads busy; more only costs memory. */
-const LSTAT_CONCURRENCY_MAX = 64
+/** How many entries are looked at before others have their turn. */
+const LOOK_MAX = 64
 
 const PG_DATA = 'pg_data'
 const PG_TBLSPC = 'pg_tblspc'
@@ -157,14 +158,10 @@ async function walkDirectory(walk: Walk, directory: Entry): Promise<void> {
   const names = await namesIn(directory.diskPath)
   if (names === undefined) return
   walk.paths.push(await pathOf(walk.owners, directory.name, directory.stats))
-  for (let from = 0; from < names.length; from += LSTAT_CONCURRENCY_MAX) {
-    const some = names.slice(from, from + LSTAT_CONCURRENCY_MAX)
-    const entries = await Promise.all(
-      some.map(
-        async (name) => await look(`${directory.name}/${name}`, `${directory.diskPath}/${name}`),
-      ),
-    )
-    for (const entry of entries) if (entry !== undefined) await takeEntry(walk, entry)
+  for (const [index, name] of names.entries()) {
+    if (index % LOOK_MAX === LOOK_MAX - 1) await nextTurn()
+    const entry = look(`${directory.name}/${name}`, `${directory.diskPath}/${name}`)
+    if (entry !== undefined) await takeEntry(walk, entry)
   }
 }
 
@@ -178,12 +175,15 @@ async function namesIn(diskPath: string): Promise<readonly string[] | undefined>
   }
 }
 
-/** The entry itself, not where it leads; undefined when it is gone. */
-async function look(name: string, diskPath: string): Promise<Entry | undefined> {
+/**
+ * The entry itself, not where it leads; undefined when it is gone. Synchronous: the kernel has most of it in memory, and a
+ * round trip through libuv's pool costs several times as much.
+ */
+function look(name: string, diskPath: string): Entry | undefined {
   try {
-    return { name, diskPath, stats: await lstat(toBytes(diskPath)) }
+    const stats = lstatSync(toBytes(diskPath), { throwIfNoEntry: false })
+    return stats === undefined ? undefined : { name, diskPath, stats }
   } catch (cause) {
-    if (errnoOf(cause) === 'ENOENT') return undefined
     throw ioError('file-open', 'look at', diskPath, cause)
   }
 }
@@ -222,7 +222,7 @@ async function takeLink(walk: Walk, link: Entry): Promise<void> {
   const destination = await destinationText(link.diskPath)
   if (destination === undefined) return
   const diskPath = posix.resolve(posix.dirname(link.diskPath), destination)
-  const found = await look(link.name, diskPath)
+  const found = look(link.name, diskPath)
   if (found === undefined) throw danglingLink(link, diskPath)
   if (found.stats.isSymbolicLink()) {
     throw new AppError(
@@ -263,7 +263,7 @@ async function takeTablespace(walk: Walk, location: Entry): Promise<void> {
     })
   }
   const versionDir = tablespaceDirName(walk.options.version, walk.options.catalogVersion)
-  const entry = await look(`${name}/${versionDir}`, `${location.diskPath}/${versionDir}`)
+  const entry = look(`${name}/${versionDir}`, `${location.diskPath}/${versionDir}`)
   if (entry === undefined) {
     throw new AppError('path-missing', `tablespace '${oid}' has no directory '${versionDir}'`, {
       hint: `Was the tablespace dropped during the backup, or is '${toHumanText(location.diskPath)}' not mounted?`,

@@ -1,4 +1,5 @@
 /** Writing a block-incremental file: what changed since the prior backup in super blocks, then the map of all blocks. */
+import { assertThat } from '../base/error.ts'
 import type { Secret } from '../base/secret.ts'
 import {
   type BlockSizes,
@@ -6,14 +7,11 @@ import {
   type MapBlock,
   type SuperBlock,
 } from '../format/block-map.ts'
-import { encryptor } from '../pipe/cipher.ts'
+import { encryptWhole } from '../pipe/cipher.ts'
 import { xxh128 } from '../pipe/codecs.ts'
-import { compressWhole } from '../pipe/compress.ts'
+import { compressNow, compressWhole } from '../pipe/compress.ts'
 import type { CompressType } from '../pipe/compress-type.ts'
-import { collect, type Filter, single, through } from '../pipe/pipe.ts'
-
-/** Salt and padding. */
-const ENCRYPTION_BYTES_MAX = 24
+import type { Filter } from '../pipe/pipe.ts'
 
 export interface BlockStoring {
   readonly sizes: BlockSizes
@@ -92,12 +90,31 @@ export function blockFilter(options: BlockStoring): BlockFilter {
       yield* superBlocks.end()
       const isChanged = superBlocks.storedBytes > 0 || map.length < prior.length
       if (map.length === 0 || !isChanged) return
-      const stored = await encrypt(options, encodeBlockMap(map, sizes))
+      const stored = encrypt(options, encodeBlockMap(map, sizes))
       mapSizeBytes = stored.length
       yield stored
     },
     close: () => undefined,
   }
+}
+
+/** What `blockFilter` gives for a whole small file without prior blocks: one super block, and the map. */
+export function storeAllBlocks(
+  options: BlockStoring,
+  content: Buffer,
+): { readonly bytes: Buffer; readonly mapSizeBytes: number } {
+  const { sizes, place, compressType, compressLevel } = options
+  assertThat(content.length <= options.superBlockBytes, 'the file is one super block')
+  const stored = encrypt(options, compressNow(content, compressType, compressLevel, 'raw'))
+  const superBlock = { ...place, storedBytes: stored.length, sizeBytes: content.length }
+  const map: MapBlock[] = []
+  for (let at = 0; at < content.length; at += sizes.sizeBytes) {
+    const digest = xxh128(content.subarray(at, at + sizes.sizeBytes))
+    const checksum = digest.toString('hex', 0, sizes.checksumSizeBytes)
+    map.push({ superBlock, index: map.length, checksum })
+  }
+  const storedMap = encrypt(options, encodeBlockMap(map, sizes))
+  return { bytes: Buffer.concat([stored, storedMap]), mapSizeBytes: storedMap.length }
 }
 
 interface SuperBlocks {
@@ -170,11 +187,9 @@ function storeSuperBlocks(options: BlockStoring): SuperBlocks {
 
 async function seal(options: BlockStoring, content: Buffer): Promise<Buffer> {
   const { compressType, compressLevel } = options
-  return await encrypt(options, await compressWhole(content, compressType, compressLevel, 'raw'))
+  return encrypt(options, await compressWhole(content, compressType, compressLevel, 'raw'))
 }
 
-async function encrypt({ cipherPass }: BlockStoring, bytes: Buffer): Promise<Buffer> {
-  if (cipherPass === undefined) return bytes
-  const roomBytes = bytes.length + ENCRYPTION_BYTES_MAX
-  return await collect(through(single(bytes), encryptor(cipherPass, 'raw')), roomBytes)
+function encrypt({ cipherPass }: BlockStoring, bytes: Buffer): Buffer {
+  return cipherPass === undefined ? bytes : encryptWhole(bytes, cipherPass, 'raw')
 }

@@ -4,14 +4,21 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { MIB } from '../../base/units.ts'
+import { KIB, MIB } from '../../base/units.ts'
 import { xxh128 } from '../../pipe/codecs.ts'
+import { COMPRESS_LEVELS, COMPRESS_TYPES } from '../../pipe/compress-type.ts'
 import { collect, single } from '../../pipe/pipe.ts'
 import { readStored } from '../../repo/read-stored.ts'
-import type { StoredBlocks } from '../../repo/stored-file.ts'
+import type { StoredBlocks, StoredFile } from '../../repo/stored-file.ts'
 import { openPosixStorage } from '../../storage/posix.ts'
 import type { Storage } from '../../storage/storage.ts'
-import { type CopyJob, type CopyResult, type CopySetup, copyTasks } from './copy-job.ts'
+import {
+  type Copied,
+  type CopyJob,
+  type CopyResult,
+  type CopySetup,
+  copyTasks,
+} from './copy-job.ts'
 import { storeBlocks } from './store-file.ts'
 
 const FULL = '20260102-030405F'
@@ -43,7 +50,7 @@ after(async () => {
   await rm(root, { recursive: true })
 })
 
-function jobOf(name: string, sizeBytes: number): CopyJob {
+function jobOf(name: string, sizeBytes: number, firstBlock?: number): CopyJob {
   return {
     name: `pg_data/${name}`,
     diskPath: join(root, name),
@@ -53,7 +60,7 @@ function jobOf(name: string, sizeBytes: number): CopyJob {
     kind: 'file',
     prior: undefined,
     stored: undefined,
-    firstBlock: undefined,
+    firstBlock,
     block: undefined,
   }
 }
@@ -150,6 +157,97 @@ test('S48: of a file whose blocks are those of before nothing is stored', async 
     bundle: undefined,
     jobs: [{ ...job, prior: { checksum, find: 'compare' }, block }],
   })
+
+  assert.deepEqual(results, [{ outcome: 'same' }])
+  assert.equal(await storage.stat(job.key), undefined)
+})
+
+/** Where a copied file is found again. */
+function storedOf(result: Copied, job: CopyJob): StoredFile {
+  const { bundle, repoSizeBytes, block } = result
+  const key = bundle === undefined ? job.key : BUNDLE.key
+  const offsetBytes = bundle?.offsetBytes ?? 0
+  if (block === undefined) {
+    const container = bundle === undefined ? 'normal' : BUNDLE.container
+    return { kind: 'whole', key, range: { offsetBytes, sizeBytes: repoSizeBytes }, container }
+  }
+  const { mapSizeBytes, ...sizes } = block
+  const mapOffsetBytes = offsetBytes + repoSizeBytes - mapSizeBytes
+  const mapRange = { offsetBytes: mapOffsetBytes, sizeBytes: mapSizeBytes }
+  return { kind: 'blocks', name: job.name, key, mapRange, sizes }
+}
+
+test('small and larger files, whole or in blocks, are read back from wherever and however they are stored', async () => {
+  const contents = [1, 8192, 3 * 8192 + 1, 128 * KIB, 128 * KIB + 1, 300 * KIB].map((sizeBytes) =>
+    Buffer.alloc(sizeBytes, `${sizeBytes} bytes of content `),
+  )
+  const block = { sizeBytes: 8192, checksumSizeBytes: 6, superBlockBytes: MIB, prior: undefined }
+  const jobs = contents.flatMap((content, index) => {
+    const job = jobOf(`sized-${index}`, content.length)
+    return [
+      { content, job },
+      { content, job: { ...job, key: `${job.key}.pgbi`, block } },
+    ]
+  })
+  for (const [index, content] of contents.entries()) {
+    await writeFile(join(root, `sized-${index}`), content)
+  }
+  for (const compressType of COMPRESS_TYPES) {
+    for (const cipherPass of [undefined, 'a phrase']) {
+      const { default: compressLevel } = COMPRESS_LEVELS[compressType]
+      const how = { ...setup, compressType, compressLevel, cipherPass }
+      // Each file by itself costs a sync, and is compressed the same way.
+      for (const bundle of compressType === 'zst' ? [BUNDLE, undefined] : [BUNDLE]) {
+        for (const part of bundle === undefined ? jobs.map((one) => [one]) : [jobs]) {
+          const results = await copyTasks(
+            storage,
+            how,
+          )({ bundle, jobs: part.map(({ job }) => job) })
+          for (const [index, { job, content }] of part.entries()) {
+            const result = results[index]
+            assert(result?.outcome === 'copied')
+            assert.equal(result.checksum, createHash('sha1').update(content).digest('hex'))
+            const read = await collect(readStored(storage, how, storedOf(result, job)), MIB)
+            assert(read.equals(content), `${job.name} ${compressType}`)
+          }
+        }
+      }
+    }
+  }
+})
+
+test('of a small file a page that is wrong is found, and one that has become shorter is stored as it is', async () => {
+  // A page that says it is in use, and has no checksum.
+  const wrong = Buffer.alloc(8192)
+  wrong.writeUInt16LE(100, 14)
+  await writeFile(join(root, 'right'), Buffer.alloc(2 * 8192))
+  await writeFile(join(root, 'wrong'), Buffer.concat([Buffer.alloc(8192), wrong]))
+  await writeFile(join(root, 'odd'), Buffer.alloc(8000))
+  await writeFile(join(root, 'shorter'), Buffer.alloc(8192))
+  const names = ['right', 'wrong', 'odd', 'shorter']
+  const sizes = [2 * 8192, 2 * 8192, 8000, 2 * 8192]
+  const jobs = names.map((name, index) => jobOf(name, sizes[index] ?? 0, 131_072))
+
+  const results = await copyTasks(storage, setup)({ bundle: BUNDLE, jobs })
+
+  assert.deepEqual(
+    results.map((result) => (result.outcome === 'copied' ? [result.sizeBytes, result.pages] : [])),
+    [
+      [2 * 8192, { bad: [], misaligned: false }],
+      [2 * 8192, { bad: [131_073], misaligned: false }],
+      [8000, { bad: [], misaligned: true }],
+      [8192, { bad: [], misaligned: false }],
+    ],
+  )
+})
+
+test('a small file that is what the prior backup has is not stored again', async () => {
+  const content = Buffer.alloc(8192, 'same')
+  await writeFile(join(root, 'kept'), content)
+  const checksum = createHash('sha1').update(content).digest('hex')
+  const job: CopyJob = { ...jobOf('kept', content.length), prior: { checksum, find: 'compare' } }
+
+  const results = await copyTasks(storage, setup)({ bundle: undefined, jobs: [job] })
 
   assert.deepEqual(results, [{ outcome: 'same' }])
   assert.equal(await storage.stat(job.key), undefined)

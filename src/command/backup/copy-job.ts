@@ -5,6 +5,7 @@
  */
 import { closeSync, readSync } from 'node:fs'
 import { AppError, assertThat } from '../../base/error.ts'
+import { KIB } from '../../base/units.ts'
 import type { MapBlock } from '../../format/block-map.ts'
 import type { Container } from '../../pipe/compress.ts'
 import { type ByteSource, single, through, unlessEmpty } from '../../pipe/pipe.ts'
@@ -21,6 +22,7 @@ import type { Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
 import type { Did } from '../../worker/message.ts'
 import { firstTimeTold, openClusterFile, readClusterFile } from './cluster-file.ts'
+import { copySmall, isSmall } from './copy-small.ts'
 import { known, type PriorContent, type StoredCopy } from './known-content.ts'
 import {
   type BlockJob,
@@ -116,6 +118,9 @@ const EMPTY: Copied = {
   pages: undefined,
 }
 
+/** What is stored of small files is written together. */
+const GATHERED_BYTES = 256 * KIB
+
 const ALONE: Place = { bundleId: 0, offsetBytes: 0 }
 
 /** Does one task; results in the order of its jobs. */
@@ -139,6 +144,11 @@ interface Copying {
 
 async function copyAlone(copying: Copying, job: CopyJob): Promise<CopyResult> {
   const { storage } = copying
+  const small = trySmall(copying, job, ALONE)
+  if (small !== undefined) {
+    if (small.bytes.length > 0) await storage.put(job.key, small.bytes, { durable: 'on-sync' })
+    return small.result
+  }
   const results: CopyResult[] = []
   const begun = await unlessEmpty(collecting(copyFile(copying, job, ALONE), results))
   if (begun !== undefined) await storage.put(job.key, begun, { durable: 'on-sync' })
@@ -155,6 +165,39 @@ async function copyAlone(copying: Copying, job: CopyJob): Promise<CopyResult> {
   return result
 }
 
+interface SmallResult {
+  readonly result: CopyResult
+  /** None when nothing is stored. */
+  readonly bytes: Buffer
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** The copy of a small file, when there is nothing about it that takes more. */
+function trySmall(
+  { setup, bundle, did }: Copying,
+  job: CopyJob,
+  place: Place,
+): SmallResult | undefined {
+  if (!isSmall(job)) return undefined
+  const file = openClusterFile(job.diskPath)
+  if (file === undefined) return { result: { outcome: 'gone' }, bytes: NOTHING }
+  const container = bundle?.container ?? 'normal'
+  const copy = copySmall(setup, { job, file, place, container })
+  if (copy === undefined) return undefined
+  did(job.sizeBytes)
+  if (copy === 'same') return { result: SAME, bytes: NOTHING }
+  return {
+    bytes: copy.bytes,
+    result: {
+      outcome: 'copied',
+      ...copy.stored,
+      bundle: bundle === undefined ? undefined : place,
+      pages: job.firstBlock === undefined ? undefined : { bad: [], misaligned: false },
+    },
+  }
+}
+
 /** One object of all that is stored of the files; none when that is nothing. */
 async function copyBundle(
   copying: Required<Copying>,
@@ -164,13 +207,29 @@ async function copyBundle(
   const results: CopyResult[] = []
   async function* members(): ByteSource {
     let offsetBytes = 0
+    let gathered: Buffer[] = []
+    let gatheredBytes = 0
     for (const job of jobs) {
       const place = { bundleId: bundle.id, offsetBytes }
+      const small = trySmall(copying, job, place)
+      if (small !== undefined) {
+        results.push(small.result)
+        gathered.push(small.bytes)
+        gatheredBytes += small.bytes.length
+        offsetBytes += small.bytes.length
+      }
+      if (small === undefined || gatheredBytes >= GATHERED_BYTES) {
+        if (gatheredBytes > 0) yield Buffer.concat(gathered)
+        gathered = []
+        gatheredBytes = 0
+      }
+      if (small !== undefined) continue
       for await (const chunk of collecting(copyFile(copying, job, place), results)) {
         offsetBytes += chunk.length
         yield chunk
       }
     }
+    if (gatheredBytes > 0) yield Buffer.concat(gathered)
   }
   const begun = await unlessEmpty(members())
   if (begun !== undefined) await storage.put(bundle.key, begun, { durable: 'on-sync' })

@@ -1,10 +1,11 @@
 /** From the content of a file to what is stored of it, and what the manifest says of that. */
+import { hash } from 'node:crypto'
 import { Secret } from '../../base/secret.ts'
 import { MIB } from '../../base/units.ts'
-import type { MapBlock } from '../../format/block-map.ts'
+import type { BlockSizes, MapBlock } from '../../format/block-map.ts'
 import type { ManifestBlock } from '../../format/manifest.ts'
-import { encryptor } from '../../pipe/cipher.ts'
-import { type Container, compressor } from '../../pipe/compress.ts'
+import { encryptor, encryptWhole } from '../../pipe/cipher.ts'
+import { compressNow, type Container, compressor } from '../../pipe/compress.ts'
 import {
   ahead,
   type ByteSource,
@@ -13,7 +14,11 @@ import {
   measure,
   through,
 } from '../../pipe/pipe.ts'
-import { blockFilter } from '../../repo/block-filter.ts'
+import {
+  blockFilter,
+  type BlockStoring as FilterOptions,
+  storeAllBlocks,
+} from '../../repo/block-filter.ts'
 import type { StoredBlocks, StoredSet } from '../../repo/stored-file.ts'
 import type { Storage } from '../../storage/storage.ts'
 
@@ -100,23 +105,35 @@ export function storeBlocks(
 ): Storing {
   const original = measure()
   const stored = measure()
-  const sizes = { sizeBytes: job.sizeBytes, checksumSizeBytes: job.checksumSizeBytes }
-  const blocks = blockFilter({
-    sizes,
-    superBlockBytes: job.superBlockBytes,
-    fileBytes: sizeBytes,
-    place: { ...place, reference: setup.references.length - 1 },
-    prior: before,
-    compressType: setup.compressType,
-    compressLevel: setup.compressLevel,
-    cipherPass: setup.cipherPass === undefined ? undefined : new Secret(setup.cipherPass),
-  })
+  const sizes = sizesOf(job)
+  const blocks = blockFilter(blockStoring(setup, { job, place, before }, sizeBytes))
   return {
     bytes: through(source, original, blocks, stored),
     stored: () => {
       const { mapSizeBytes } = blocks
       return describe(original, stored, mapSizeBytes === 0 ? undefined : { ...sizes, mapSizeBytes })
     },
+  }
+}
+
+function sizesOf({ sizeBytes, checksumSizeBytes }: BlockJob): BlockSizes {
+  return { sizeBytes, checksumSizeBytes }
+}
+
+function blockStoring(
+  setup: StoreSetup,
+  { job, place, before }: BlockStoring,
+  fileBytes: number,
+): FilterOptions {
+  return {
+    sizes: sizesOf(job),
+    superBlockBytes: job.superBlockBytes,
+    fileBytes,
+    place: { ...place, reference: setup.references.length - 1 },
+    prior: before,
+    compressType: setup.compressType,
+    compressLevel: setup.compressLevel,
+    cipherPass: setup.cipherPass === undefined ? undefined : new Secret(setup.cipherPass),
   }
 }
 
@@ -128,6 +145,54 @@ function describe(original: Measure, stored: Measure, block: ManifestBlock | und
     repoSizeBytes: stored.sizeBytes,
     repoChecksum: stored === original ? undefined : stored.sha1(),
     block,
+  }
+}
+
+/** A small file as it was read, with its checksum. */
+export interface SmallContent {
+  readonly bytes: Buffer
+  readonly checksum: string
+}
+
+export interface SmallStored {
+  /** What is stored. */
+  readonly bytes: Buffer
+  readonly stored: Stored
+}
+
+/** Stores a small file as a whole, at once. */
+export function storeSmall(
+  { compressType, compressLevel, cipherPass }: StoreSetup,
+  container: Container,
+  { bytes: content, checksum }: SmallContent,
+): SmallStored {
+  const packed = compressNow(content, compressType, compressLevel, container)
+  const bytes =
+    cipherPass === undefined ? packed : encryptWhole(packed, new Secret(cipherPass), container)
+  const isContent = compressType === 'none' && cipherPass === undefined
+  const repoChecksum = isContent ? undefined : hash('sha1', bytes)
+  const repoSizeBytes = bytes.length
+  const sizeBytes = content.length
+  return { bytes, stored: { sizeBytes, checksum, repoSizeBytes, repoChecksum, block: undefined } }
+}
+
+/** Stores all blocks of a small file, at once. */
+export function storeSmallBlocks(
+  setup: StoreSetup,
+  { job, place }: Omit<BlockStoring, 'before'>,
+  { bytes: content, checksum }: SmallContent,
+): SmallStored {
+  const storing = blockStoring(setup, { job, place, before: [] }, content.length)
+  const { bytes, mapSizeBytes } = storeAllBlocks(storing, content)
+  return {
+    bytes,
+    stored: {
+      sizeBytes: content.length,
+      checksum,
+      repoSizeBytes: bytes.length,
+      repoChecksum: hash('sha1', bytes),
+      block: { ...sizesOf(job), mapSizeBytes },
+    },
   }
 }
 
