@@ -258,10 +258,23 @@ export function renderJson(value: JsonValue): string {
   if (typeof value === 'boolean') return value ? 'true' : 'false'
   if (value === null) return 'null'
   if (isArray(value)) return `[${value.map(renderJson).join(',')}]`
-  return `{${Object.entries(value)
-    .toSorted(([left], [right]) => compareBytes(left, right))
-    .map(([name, member]) => `${quoteJson(name)}:${renderJson(member)}`)
-    .join(',')}}`
+  return renderObject(value)
+}
+
+/** One string that grows: a manifest has tens of thousands of small objects, whose members are sorted already. */
+function renderObject(value: JsonObject): string {
+  let text = ''
+  for (const [name, member] of inOrder(Object.entries(value))) {
+    text += `${text === '' ? '' : ','}${quoteJson(name)}:${renderJson(member)}`
+  }
+  return `{${text}}`
+}
+
+function inOrder(entries: [string, JsonValue][]): readonly (readonly [string, JsonValue])[] {
+  const isSorted = entries.every(
+    ([name], index) => index === 0 || (entries[index - 1]?.[0] ?? '') < name,
+  )
+  return isSorted ? entries : entries.toSorted(([left], [right]) => compareBytes(left, right))
 }
 
 function renderInteger(value: number | bigint): string {

@@ -96,11 +96,11 @@ function* namedValues<T extends { readonly name: string }>(
 }
 
 function present(members: Members): JsonObject {
-  return Object.fromEntries(
-    Object.entries(members).filter(
-      (member): member is [string, JsonValue] => member[1] !== undefined,
-    ),
-  )
+  const found: Record<string, JsonValue> = {}
+  for (const [name, value] of Object.entries(members)) {
+    if (value !== undefined) found[name] = value
+  }
+  return found
 }
 
 function octal(mode: number): string {

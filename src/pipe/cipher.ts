@@ -12,7 +12,7 @@ import { AppError } from '../base/error.ts'
 import { Secret } from '../base/secret.ts'
 import type { Container } from './compress.ts'
 import { type KeyDigest, openKeyRing, type RingKey } from './key-ring.ts'
-import type { Filter, SyncFilter } from './pipe.ts'
+import type { SyncFilter } from './pipe.ts'
 
 const ALGORITHM = 'aes-256-cbc'
 const MAGIC = Buffer.from('Salted__', 'latin1')
@@ -81,7 +81,7 @@ export function encryptWhole(bytes: Buffer, pass: Secret, container: Container):
 }
 
 /** Throws `crypto` for input that is cut short, has no header, or (most likely) has another passphrase. */
-export function decryptor(pass: Secret, container: Container): Filter {
+export function decryptor(pass: Secret, container: Container): SyncFilter {
   /** The header, until it is complete. */
   let header = Buffer.alloc(0)
   let decipher: Decipheriv | undefined
@@ -106,6 +106,12 @@ export function decryptor(pass: Secret, container: Container): Filter {
     },
     close: () => undefined,
   }
+}
+
+/** All of `bytes` as `decryptor` would give it. */
+export function decryptWhole(bytes: Buffer, pass: Secret, container: Container): Buffer {
+  const filter = decryptor(pass, container)
+  return Buffer.concat([...filter.update(bytes), ...filter.end()])
 }
 
 /** What comes before the salt. */

@@ -12,11 +12,18 @@ import {
   gzCompressAside,
   gzCompressNow,
   gzCompressor,
+  gzDecompressNow,
   gzDecompressor,
   type GzFormat,
 } from './gz.ts'
 import { collect, type Filter, single, type SyncFilter, through } from './pipe.ts'
-import { zstCompressAside, zstCompressNow, zstCompressor, zstDecompressor } from './zst.ts'
+import {
+  zstCompressAside,
+  zstCompressNow,
+  zstCompressor,
+  zstDecompressNow,
+  zstDecompressor,
+} from './zst.ts'
 
 /**
  * `raw` leaves out what the manifest knows anyway. It is what bundles and block-incremental files may hold: gz in a
@@ -97,6 +104,39 @@ export function compressNow(
   }
 }
 
+/**
+ * All of `bytes` decompressed without waiting: for what is known to have `sizeBytes` then, and fits in memory. What has another
+ * size is given all the same. Undefined when it is far too much.
+ */
+export function decompressNow(
+  bytes: Buffer,
+  { type, container }: { readonly type: CompressType; readonly container: Container },
+  sizeBytes: number,
+): Buffer | undefined {
+  switch (type) {
+    case 'none':
+      return bytes
+    case 'gz':
+      return joined(gzDecompressNow(bytes, formatOf(container), sizeBytes))
+    case 'zst':
+      return joined(zstDecompressNow(bytes, sizeBytes))
+    case 'lz4':
+    case 'bz2': {
+      const filter = codecDecompressor(type)
+      try {
+        return Buffer.concat([...filter.update(bytes), ...filter.end()])
+      } finally {
+        filter.close()
+      }
+    }
+  }
+}
+
+function joined(pieces: readonly Buffer[] | undefined): Buffer | undefined {
+  const [first] = pieces ?? []
+  return first !== undefined && pieces?.length === 1 ? first : pieces && Buffer.concat(pieces)
+}
+
 function codecOf(type: 'lz4' | 'bz2', container: Container): CodecKind {
   if (type === 'bz2') return 'bz2-compress'
   return container === 'raw' ? 'lz4-compress-raw' : 'lz4-compress'
@@ -121,7 +161,7 @@ function codecCompressor(kind: CodecKind, level: number): SyncFilter {
   }
 }
 
-function codecDecompressor(type: 'lz4' | 'bz2'): Filter {
+function codecDecompressor(type: 'lz4' | 'bz2'): SyncFilter {
   /** The frame being read; undefined between frames. */
   let codec: Codec | undefined
   let seen: 'nothing' | 'bytes' = 'nothing'

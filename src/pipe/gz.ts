@@ -58,7 +58,7 @@ export function gzCompressor(format: GzFormat, level: number): Filter {
 export function gzDecompressor(format: GzFormat): Filter {
   return startHeld({
     heldBytesMax: HELD_DECOMPRESS_BYTES_MAX,
-    whole: (bytes) => decompressSync(format, bytes),
+    whole: (bytes) => gzDecompressNow(bytes, format, undefined),
     open: () => {
       return readStream(
         format === 'gzip'
@@ -87,11 +87,16 @@ const isInflated = (value: unknown): value is Inflated =>
   'bytesWritten' in value.engine &&
   typeof value.engine.bytesWritten === 'number'
 
-function decompressSync(format: GzFormat, bytes: Buffer): readonly Buffer[] | undefined {
+/** All of it, as pieces; undefined when it is too much for that. `sizeBytes`: what is expected, if that is known. */
+export function gzDecompressNow(
+  bytes: Buffer,
+  format: GzFormat,
+  sizeBytes: number | undefined,
+): readonly Buffer[] | undefined {
   const inflate = format === 'gzip' ? zlib.gunzipSync : zlib.inflateSync
   const inflated: unknown = decompressAtOnce('gz', () =>
     inflate(bytes, {
-      chunkSize: decompressChunkBytes(bytes.length),
+      chunkSize: decompressChunkBytes(bytes.length, sizeBytes),
       maxOutputLength: ONE_SHOT_OUTPUT_BYTES_MAX,
       info: true,
     }),

@@ -36,8 +36,12 @@ export function compressChunkBytes(inputBytes: number): number {
   return inputBytes + Math.ceil(inputBytes / 256) + OVERHEAD_BYTES
 }
 
-/** Buffers of a synchronous decompression: small for small files, few for big ones. */
-export function decompressChunkBytes(inputBytes: number): number {
+/** More than is expected: a buffer that is filled to its end makes Node get another one. */
+const ROOM_BYTES = 64
+
+/** Buffers of a synchronous decompression: one, when it is known how large; else small for small files, few for big ones. */
+export function decompressChunkBytes(inputBytes: number, sizeBytes: number | undefined): number {
+  if (sizeBytes !== undefined) return Math.min(sizeBytes, ONE_SHOT_OUTPUT_BYTES_MAX) + ROOM_BYTES
   return Math.min(4 * inputBytes + OVERHEAD_BYTES, STREAM_CHUNK_BYTES)
 }
 

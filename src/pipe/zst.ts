@@ -53,12 +53,16 @@ export function zstCompressor(level: number): Filter {
 export function zstDecompressor(): Filter {
   return startHeld({
     heldBytesMax: HELD_DECOMPRESS_BYTES_MAX,
-    whole: decompressSync,
+    whole: (bytes) => zstDecompressNow(bytes, undefined),
     open: readStream,
   })
 }
 
-function decompressSync(bytes: Buffer): readonly Buffer[] | undefined {
+/** All of it, as pieces; undefined when it is too much for that. `sizeBytes`: what is expected, if that is known. */
+export function zstDecompressNow(
+  bytes: Buffer,
+  sizeBytes: number | undefined,
+): readonly Buffer[] | undefined {
   if (bytes.length === 0) throw corrupt('zst', 'it is empty')
   const output: Buffer[] = []
   let outputBytes = 0
@@ -68,7 +72,7 @@ function decompressSync(bytes: Buffer): readonly Buffer[] | undefined {
     if (!frame.isComplete()) throw corrupt('zst', 'it ends too early')
     const content = decompressAtOnce('zst', () =>
       zlib.zstdDecompressSync(frameBytes, {
-        chunkSize: decompressChunkBytes(frameBytes.length),
+        chunkSize: decompressChunkBytes(frameBytes.length, sizeBytes),
         maxOutputLength: ONE_SHOT_OUTPUT_BYTES_MAX,
       }),
     )

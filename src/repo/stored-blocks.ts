@@ -7,7 +7,17 @@ import { backupPrefix, blocksKey, bundleKey } from '../format/repo-path.ts'
 import { decryptor } from '../pipe/cipher.ts'
 import { type ByteSource, collect, through } from '../pipe/pipe.ts'
 import type { Storage } from '../storage/storage.ts'
-import { contentFilters, naming, type StoredBlocks, type StoredSet } from './stored-file.ts'
+import {
+  contentFilters,
+  contentNow,
+  named,
+  naming,
+  type StoredBlocks,
+  type StoredSet,
+} from './stored-file.ts'
+
+/** Super blocks have a megabyte or so. */
+const AT_ONCE_BYTES_MAX = 16 * MIB
 
 /** A map has some 10 bytes for each block of a file of at most some gigabytes. */
 const MAP_BYTES_MAX = 256 * MIB
@@ -104,8 +114,10 @@ async function* readSuperBlocks(
     const chunks = { rest: Buffer.alloc(0), more: stored }
     try {
       for (const superBlock of row) {
-        const content = through(take(chunks, superBlock.storedBytes), ...contentFilters(set, 'raw'))
-        yield await whole(naming(`${storage.location}/${key}`, content), superBlock, key)
+        yield await whole(contentOf(set, superBlock, chunks), superBlock, {
+          key,
+          where: `${storage.location}/${key}`,
+        })
       }
     } finally {
       await stored.return?.()
@@ -159,18 +171,50 @@ async function* take(chunks: Chunks, sizeBytes: number): ByteSource {
   }
 }
 
+/** Stored bytes that are there already, else put together. */
+async function takeAll(chunks: Chunks, sizeBytes: number): Promise<Buffer> {
+  if (chunks.rest.length < sizeBytes) return await collect(take(chunks, sizeBytes), sizeBytes)
+  // Valid until the next chunk is drawn.
+  const bytes = chunks.rest.subarray(0, sizeBytes)
+  chunks.rest = chunks.rest.subarray(sizeBytes)
+  return bytes
+}
+
+/** Decoded at once, unless it is uncommonly large: a stream would copy every byte several times. RangeError: too much. */
+async function contentOf(
+  set: StoredSet,
+  { sizeBytes, storedBytes }: SuperBlock,
+  chunks: Chunks,
+): Promise<Buffer> {
+  if (Math.max(sizeBytes, storedBytes) > AT_ONCE_BYTES_MAX) {
+    const content = through(take(chunks, storedBytes), ...contentFilters(set, 'raw'))
+    return await collect(content, sizeBytes)
+  }
+  const stored = await takeAll(chunks, storedBytes)
+  const content = contentNow(set, 'raw', { bytes: stored, sizeBytes })
+  if (content === undefined) throw new RangeError('more than fits at once')
+  return content
+}
+
+interface Origin {
+  readonly key: string
+  /** For messages. */
+  readonly where: string
+}
+
 /** The content of a super block, which must have the size that the map says. */
 async function whole(
-  content: ByteSource,
+  content: Promise<Buffer>,
   { sizeBytes, offsetBytes }: SuperBlock,
-  key: string,
+  { key, where }: Origin,
 ): Promise<Buffer> {
-  const bytes = await collect(content, sizeBytes).catch((error: unknown) => {
+  const bytes = await content.catch((error: unknown) => {
     if (error instanceof RangeError) return undefined
-    throw error
+    throw named(where, error)
   })
   if (bytes?.length === sizeBytes) return bytes
-  const size = bytes === undefined ? `more than ${sizeBytes}` : `${bytes.length}`
+  const size =
+    bytes === undefined || bytes.length > sizeBytes ? `more than ${sizeBytes}` : `${bytes.length}`
   throw new AppError(
     'format',
     `super block at byte ${offsetBytes} of '${key}' has ${size} bytes, its map says ${sizeBytes}`,

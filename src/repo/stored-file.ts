@@ -4,8 +4,8 @@ import { Secret } from '../base/secret.ts'
 import type { BlockSizes } from '../format/block-map.ts'
 import type { Manifest, ManifestFile } from '../format/manifest.ts'
 import { fileKey } from '../format/repo-path.ts'
-import { decryptor } from '../pipe/cipher.ts'
-import { type Container, decompressor } from '../pipe/compress.ts'
+import { decryptor, decryptWhole } from '../pipe/cipher.ts'
+import { type Container, decompressNow, decompressor } from '../pipe/compress.ts'
 import type { CompressType } from '../pipe/compress-type.ts'
 import type { ByteSource, Filter } from '../pipe/pipe.ts'
 import type { GetRange } from '../storage/storage.ts'
@@ -84,16 +84,37 @@ export function contentFilters(set: StoredSet, container: Container): readonly F
   return filters
 }
 
+/**
+ * From stored bytes that are all there to content that should have `sizeBytes`, without waiting. Throws as the filters do.
+ * Undefined when it is far too much.
+ */
+export function contentNow(
+  { cipherPass, compressType: type }: StoredSet,
+  container: Container,
+  { bytes, sizeBytes }: { readonly bytes: Buffer; readonly sizeBytes: number },
+): Buffer | undefined {
+  const packed =
+    cipherPass === undefined ? bytes : decryptWhole(bytes, new Secret(cipherPass), container)
+  const content = decompressNow(packed, { type, container }, sizeBytes)
+  // The caller may use its bytes for others.
+  return content === bytes ? Buffer.from(content) : content
+}
+
 /** Storage names what it cannot read; what cannot be decoded does not know where it comes from, so it is told here. */
 export async function* naming(where: string, source: ByteSource): ByteSource {
   try {
     yield* source
   } catch (error) {
-    const failed = asAppError(error)
-    if (failed.kind !== 'format' && failed.kind !== 'crypto') throw error
-    throw new AppError(failed.kind, `unable to read '${where}': ${failed.message}`, {
-      hint: failed.hints,
-      cause: error,
-    })
+    throw named(where, error)
   }
+}
+
+/** The error of what could not be decoded, with its place; any other as it is. */
+export function named(where: string, error: unknown): unknown {
+  const failed = asAppError(error)
+  if (failed.kind !== 'format' && failed.kind !== 'crypto') return error
+  return new AppError(failed.kind, `unable to read '${where}': ${failed.message}`, {
+    hint: failed.hints,
+    cause: error,
+  })
 }
