@@ -52,10 +52,14 @@ async function measureWork(bed: Bed, work: Work): Promise<Row> {
       console.error(`  ${name} ${tool}: ${sample.seconds.toFixed(3)} s`)
     }
   }
-  return { name, what, settings, goals, count, samples }
+  return { name, what, settings, goals, scale: Number(values.scale), count, samples }
 }
 
-async function measureRows(scene: Scene): Promise<readonly Row[]> {
+/** `save` is called after each, so that a run that is cut off has not been for nothing. */
+async function measureRows(
+  scene: Scene,
+  save: (rows: readonly Row[]) => void,
+): Promise<readonly Row[]> {
   const rows: Row[] = []
   for (const workload of WORKLOADS) {
     const wanted = workload.works.filter(({ name }) => isWanted(name))
@@ -63,7 +67,10 @@ async function measureRows(scene: Scene): Promise<readonly Row[]> {
     if (first === undefined) continue
     console.error(`preparing ${first.name} ...`)
     await using bed = await workload.open(scene)
-    for (const work of wanted) rows.push(await measureWork(bed, work))
+    for (const work of wanted) {
+      rows.push(await measureWork(bed, work))
+      save(rows)
+    }
   }
   return rows
 }
@@ -90,27 +97,34 @@ async function bench(): Promise<Report> {
   await using scene = await openScene(Number(values.scale))
   const conditions = await conditionsOf(scene)
   console.error(conditions.join('\n'))
-  const rows = await measureRows(scene)
-  const growth = await measureGrowth(scene)
   const before = earlier()
-  const growthNames = [...(before.growth ?? []), ...growth].map(({ name }) => name)
-  return {
-    conditions,
-    rows: merged(
-      before.rows ?? [],
-      rows,
-      works.map(({ name }) => name),
-    ),
-    growth: merged(before.growth ?? [], growth, [...new Set(growthNames)]),
+  const reportOf = (rows: readonly Row[], growth: readonly Growth[]): Report => {
+    const growthNames = [...(before.growth ?? []), ...growth].map(({ name }) => name)
+    const workNames = works.map(({ name }) => name)
+    return {
+      conditions,
+      rows: merged(before.rows ?? [], rows, workNames),
+      growth: merged(before.growth ?? [], growth, [...new Set(growthNames)]),
+    }
   }
+  const rows = await measureRows(scene, (some) => {
+    keep(reportOf(some, []))
+  })
+  const report = reportOf(rows, await measureGrowth(scene))
+  keep(report)
+  return report
+}
+
+const jsonOf = (report: Report): string => `${JSON.stringify(report, undefined, 2)}\n`
+
+function keep(report: Report): void {
+  if (values.results !== undefined) writeFileSync(values.results, jsonOf(report))
+  if (values.chart !== undefined) writeFileSync(values.chart, renderChart(report.rows))
 }
 
 if (values.list) {
   console.log(names.join('\n'))
 } else {
   const report = await bench()
-  const json = `${JSON.stringify(report, undefined, 2)}\n`
-  if (values.results !== undefined) writeFileSync(values.results, json)
-  if (values.chart !== undefined) writeFileSync(values.chart, renderChart(report.rows))
-  process.stdout.write(values.output === 'json' ? json : renderText(report))
+  process.stdout.write(values.output === 'json' ? jsonOf(report) : renderText(report))
 }

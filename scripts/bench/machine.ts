@@ -17,7 +17,7 @@ export async function conditionsOf(scene: Scene): Promise<readonly string[]> {
   return [
     `Machine: ${cpu?.model ?? 'unknown processor'}, ${cpus().length} cores, ${memory}, Linux ${release()}, ${fileSystem(scene.folder)}`,
     `Versions: ${versions.join('; ')}`,
-    `Scale: ${scene.scale}; data in the page cache, disk at rest before each run, runs of the programs in turn`,
+    'Data in the page cache, disk at rest before each run, the programs in turn',
     `Tuned alike: ${SETTINGS.alike.join(', ')}`,
     ...scene.missing.map((name) => `Missing: ${name}`),
   ]

@@ -35,6 +35,7 @@ function ratioTable(rows: readonly Row[]): string {
     'Goal',
     'Of the limit',
     'Goal',
+    'Scale',
     'Runs',
     '',
   ]
@@ -50,6 +51,7 @@ function ratioTable(rows: readonly Row[]): string {
       goals.cpu === undefined ? '' : `<= ${goals.cpu}`,
       row.samples.limit === undefined ? '' : fixed(share, 2),
       goals.share === undefined ? '' : `>= ${goals.share}`,
+      String(row.scale),
       String(row.samples.pgsurety?.length ?? 0),
       verdictOf(row),
     ]

@@ -20,6 +20,7 @@ const ROW: Row = {
   what: 'full backup',
   settings: 'alike',
   goals: { wall: 0.9, cpu: 1, share: 0.5 },
+  scale: 1,
   count: 1,
   samples: {
     pgsurety: [sample(4, 8), sample(99, 99), sample(4.5, 9)],

@@ -27,6 +27,8 @@ export interface Row {
   readonly what: string
   readonly settings: string
   readonly goals: Goals
+  /** Of the size that `what` says. */
+  readonly scale: number
   /** How many of the counted things one run does, such as segments; 1 when it is about the whole. */
   readonly count: number
   readonly samples: Readonly<Partial<Record<ToolName, readonly Sample[]>>>

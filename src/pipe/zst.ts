@@ -1,6 +1,6 @@
 /** zst by `node:zlib`, as stages of a copy. For compress.ts, which has the contracts. */
-import { promisify } from 'node:util'
 import * as zlib from 'node:zlib'
+import { MIB } from '../base/units.ts'
 import {
   compressChunkBytes,
   corrupt,
@@ -17,18 +17,37 @@ import {
 import type { Filter } from './pipe.ts'
 import { type ZstFrame, zstFrame } from './zst-frame.ts'
 
-const compress: (content: Buffer, options: zlib.ZstdOptions) => Promise<Buffer> = promisify(
-  zlib.zstdCompress,
-)
-
 const paramsOf = (level: number): Record<number, number> => ({
   [zlib.constants.ZSTD_c_compressionLevel]: level,
 })
 
+/** Streams whose every write is a frame, by level, that have nothing to do: a new one costs a third of such a frame. */
+const idle = new Map<number, StreamFilter[]>()
+/** How many of a level are kept, each with its context and its buffer. */
+const IDLE_MAX = 2
+/** Input for which a stream's buffer has room: libzstd then compresses from buffer to buffer. */
+const ASIDE_BYTES = 1 * MIB
+
 /** One frame, made in libuv's pool. */
 export async function zstCompressAside(content: Buffer, level: number): Promise<Buffer> {
-  const chunkSize = compressChunkBytes(content.length)
-  return await compress(content, { params: paramsOf(level), chunkSize })
+  const spare = idle.get(level) ?? []
+  idle.set(level, spare)
+  const stream = spare.pop() ?? openFrames(level)
+  try {
+    const pieces = await Array.fromAsync(stream.update(content), (piece) => Buffer.from(piece))
+    if (spare.length < IDLE_MAX) spare.push(stream)
+    else stream.close()
+    return Buffer.concat(pieces)
+  } catch (error) {
+    stream.close()
+    throw error
+  }
+}
+
+function openFrames(level: number): StreamFilter {
+  const flush = zlib.constants.ZSTD_e_end
+  const chunkSize = compressChunkBytes(ASIDE_BYTES)
+  return driveStream(zlib.createZstdCompress({ params: paramsOf(level), chunkSize, flush }), 'zst')
 }
 
 /** One frame, made here and now. */
