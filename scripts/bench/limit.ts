@@ -21,11 +21,12 @@ function spend(path: string, buffer: Buffer): void {
   const file = openSync(path, 'r')
   const hash = createHash('sha1')
   const params = { [constants.ZSTD_c_compressionLevel]: 3 }
-  const chunkSize = PIECE_BYTES + PIECE_BYTES / 256 + 1024
   for (;;) {
     const got = readSync(file, buffer)
     if (got === 0) break
     hash.update(buffer.subarray(0, got))
+    // Room for all of it: libzstd then compresses from buffer to buffer.
+    const chunkSize = got + Math.ceil(got / 256) + 1024
     zstdCompressSync(buffer.subarray(0, got), { params, chunkSize })
   }
   hash.digest()
