@@ -7,13 +7,14 @@ cd "$(dirname "$0")/.."
 
 task=${1:-}
 [ -n "$task" ] && [ -f "scripts/$task.ts" ] || {
-  echo "usage: scripts/run.sh test|demo [ARG...]" >&2
+  echo "usage: scripts/run.sh test|demo|bench [ARG...]" >&2
   exit 2
 }
 shift
 
 installed=node_modules/.package-lock.json
-if [ ! -f "$installed" ] || [ package-lock.json -nt "$installed" ]; then
+# A link leads to an installation that others use too, which npm would empty first.
+if [ ! -L node_modules ] && { [ ! -f "$installed" ] || [ package-lock.json -nt "$installed" ]; }; then
   echo "== npm ci" >&2
   npm ci --include=dev --no-audit --no-fund
   touch "$installed"
