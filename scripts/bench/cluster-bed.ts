@@ -14,6 +14,7 @@ import {
   type Contestant,
   type Engine,
   freshFolder,
+  isSettingsName,
   measureSide,
   openSide,
   runSide,
@@ -68,14 +69,14 @@ class ClusterWorks {
   }
 
   async contest(name: string): Promise<Contest> {
-    const settings = name.endsWith('-defaults') ? 'defaults' : 'alike'
-    const verb = name.split('-')[0] ?? ''
+    const [verb = '', settings = 'alike'] = name.split('-')
+    if (!isSettingsName(settings)) throw new Error(`no settings '${settings}'`)
     const contestants: Contestant[] = []
     for (const engine of this.#scene.engines.keys()) {
       const side = await this.#side(engine, settings)
       contestants.push({ tool: engine, run: await this.#runOf(verb, side) })
     }
-    if (verb === 'full') contestants.push(this.#baseBackup(settings))
+    if (verb === 'full' && settings !== 'plain') contestants.push(this.#baseBackup(settings))
     if (verb === 'full' && settings === 'alike') contestants.push(this.#limit())
     return { count: 1, contestants }
   }

@@ -77,10 +77,21 @@ export const SETTINGS = {
     'repo1-bundle=y',
     'repo1-block=y',
   ],
+  plain: [
+    'compress-type=zst',
+    'compress-level=3',
+    'process-max=2',
+    'repo1-bundle=n',
+    'repo1-block=n',
+  ],
   async: ['compress-type=zst', 'compress-level=3', 'process-max=2', 'archive-async=y'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type SettingsName = keyof typeof SETTINGS
+
+export function isSettingsName(name: string): name is SettingsName {
+  return Object.hasOwn(SETTINGS, name)
+}
 
 export interface SideOptions {
   readonly engine: Engine

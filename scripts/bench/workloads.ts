@@ -21,6 +21,7 @@ export interface Workload {
 
 const DEFAULTS = "each one's defaults"
 const ALIKE = 'zst-3, 2 processes, bundle, block'
+const PLAIN = 'zst-3, 2 processes, neither bundle nor block'
 const WAL = 'zst-3'
 const ASYNC = 'zst-3, 2 processes'
 
@@ -42,6 +43,20 @@ export const WORKLOADS: readonly Workload[] = [
         what: 'full backup, pgbench 150',
         settings: ALIKE,
         goals: { wall: 0.9, cpu: 1, share: 0.85 },
+      },
+      {
+        name: 'full-pgbench-plain',
+        task: 'full-plain',
+        what: 'full backup, pgbench 150',
+        settings: PLAIN,
+        goals: { wall: 1.2 },
+      },
+      {
+        name: 'restore-pgbench-plain',
+        task: 'restore-plain',
+        what: 'restore, pgbench 150',
+        settings: PLAIN,
+        goals: { wall: 1.2 },
       },
       {
         name: 'restore-pgbench',
