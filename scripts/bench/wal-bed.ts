@@ -14,6 +14,7 @@ import {
   runSide,
   scaled,
   type Scene,
+  type SettingsName,
   type Side,
 } from './scene.ts'
 
@@ -91,14 +92,20 @@ interface Wal {
 /** How many segments a work is about, at scale 1. */
 const COUNTS: Readonly<Record<string, number>> = {
   'push-sync': 60,
+  'push-sync-defaults': 60,
   'push-async': 500,
   'get-sync': 60,
   'get-async': 500,
 }
 
+function settingsOf(name: string): SettingsName {
+  if (name.endsWith('-defaults')) return 'defaults'
+  return name.endsWith('-async') ? 'async' : 'alike'
+}
+
 async function contest(scene: Scene, wal: Wal, name: string): Promise<Contest> {
   const count = scaled(scene, COUNTS[name] ?? 1)
-  const settings = name.endsWith('-async') ? 'async' : 'alike'
+  const settings = settingsOf(name)
   const segments = Array.from({ length: count }, (_, index) => segment(1, FIRST + index))
   const contestants = []
   for (const engine of scene.engines.keys()) {
@@ -116,7 +123,7 @@ async function contest(scene: Scene, wal: Wal, name: string): Promise<Contest> {
 async function openWalSide(
   scene: Scene,
   { folder, dataDir }: Wal,
-  { engine, settings }: { readonly engine: Engine; readonly settings: 'alike' | 'async' },
+  { engine, settings }: { readonly engine: Engine; readonly settings: SettingsName },
 ): Promise<Side> {
   const lines = [`pg1-path=${dataDir}`]
   return await openSide(scene, folder, { engine, settings, lines })

@@ -145,6 +145,13 @@ export const WORKLOADS: readonly Workload[] = [
         goals: { wall: 1 },
       },
       {
+        name: 'push-sync-defaults',
+        task: 'push-sync-defaults',
+        what: 'archive-push of one segment',
+        settings: DEFAULTS,
+        goals: { wall: 1.5 },
+      },
+      {
         name: 'push-async',
         task: 'push-async',
         what: 'archive-push, asynchronous, 500 segments, each',
