@@ -31,8 +31,8 @@ export interface Pool<Job, Result> extends AsyncDisposable {
   /** How much of the jobs that have no result yet is done, as far as they tell. */
   readonly underWayBytes: number
   /**
-   * Does the jobs, structured-cloneable, in any order; results come as they are ready. `jobs` is drawn only as threads have
-   * room. A job that throws ends the run with its AppError, a thread that dies with `runtime`, an abort with the signal's
+   * Does the jobs, structured-cloneable, in any order; results come as they are ready. Of `jobs` one more is drawn than threads
+   * are at. A job that throws ends the run with its AppError, a thread that dies with `runtime`, an abort with the signal's
    * reason. A run that ends before its last result, however, also ends the pool. One run at a time. `onProgress` is called
    * when a job that takes long has told that it is further: see `underWayBytes`.
    */
@@ -51,8 +51,6 @@ export function threadsFor(processors: number): number {
   return Math.max(1, Math.min(processors, THREADS_MAX))
 }
 
-/** One job at work, one waiting: the thread need not wait for us between two jobs. */
-const JOBS_PER_THREAD_MAX = 2
 /** Threads work in buffers, which are not on the heap; a heap that outgrows this is a leak. */
 const THREAD_HEAP_MIB_MAX = 64
 
@@ -85,8 +83,7 @@ const END_PATIENCE_MS = 2000
 interface Thread {
   readonly worker: Worker
   readonly ended: Promise<void>
-  /** Sent and not answered. */
-  jobsCount: number
+  state: 'free' | 'at work'
 }
 
 /**
@@ -176,11 +173,13 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
     signal: AbortSignal | undefined,
   ): AsyncGenerator<{ job: Job; result: Result }, void, undefined> {
     const underWay = new Map<number, Job>()
+    // Waits here and not at a thread: whichever is free first gets it, and none waits for us between two jobs.
+    const waiting: Job[] = []
     let draw: 'wanted' | 'under way' | 'exhausted' = 'wanted'
     try {
       while (draw !== 'exhausted' || underWay.size > 0) {
         signal?.throwIfAborted()
-        if (draw === 'wanted' && this.#freest().jobsCount < JOBS_PER_THREAD_MAX) {
+        if (draw === 'wanted' && waiting.length === 0) {
           draw = 'under way'
           void this.#draw(source)
         }
@@ -188,9 +187,11 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
         if (event.kind === 'failed') throw event.error
         if (event.kind === 'drawn') {
           draw = event.next.done === true ? 'exhausted' : 'wanted'
-          if (event.next.done !== true) underWay.set(this.#send(event.next.value), event.next.value)
+          waiting.push(...drawnJobs(event.next))
         }
-        if (event.kind === 'done') yield this.#settle(event, underWay)
+        const settled = event.kind === 'done' ? this.#settle(event, underWay) : undefined
+        this.#sendOne(waiting, underWay)
+        if (settled !== undefined) yield settled
       }
     } finally {
       const returned = source.return()
@@ -198,12 +199,6 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
       if (draw === 'under way') returned.catch(() => undefined)
       else await returned
     }
-  }
-
-  #freest(): Thread {
-    return this.#threads.reduce((best, thread) =>
-      thread.jobsCount < best.jobsCount ? thread : best,
-    )
   }
 
   /** Asks the source for one job; the answer comes as an event, so that results need not wait for it. */
@@ -215,13 +210,16 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
     }
   }
 
-  #send(job: Job): number {
-    const thread = this.#freest()
+  /** Gives the waiting job to a free thread, if there are both. */
+  #sendOne(waiting: Job[], underWay: Map<number, Job>): void {
+    const thread = this.#threads.find(({ state }) => state === 'free')
+    const job = thread === undefined ? undefined : waiting.shift()
+    if (thread === undefined || job === undefined) return
     this.#lastId += 1
     const message: JobMessage = { id: this.#lastId, job }
     thread.worker.postMessage(message, [])
-    thread.jobsCount += 1
-    return message.id
+    thread.state = 'at work'
+    underWay.set(message.id, job)
   }
 
   #settle(
@@ -232,7 +230,7 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
     assertThat(job !== undefined, 'a thread answers each job once')
     underWay.delete(id)
     this.#doneBytes.delete(id)
-    thread.jobsCount -= 1
+    thread.state = 'free'
     return { job, result: this.#parse(value) }
   }
 
@@ -242,7 +240,7 @@ class ThreadPool<Job, Result> implements Pool<Job, Result> {
       resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MIB_MAX },
     })
     const ended = Promise.withResolvers<void>()
-    const thread: Thread = { worker, ended: ended.promise, jobsCount: 0 }
+    const thread: Thread = { worker, ended: ended.promise, state: 'free' }
     const died = (message: string, cause: unknown): void => {
       this.#events.push({ kind: 'failed', error: new AppError('runtime', message, { cause }) })
     }
@@ -278,6 +276,10 @@ function toEvent(
     case 'failed':
       return { kind: 'failed', error: rebuildError(message.error) }
   }
+}
+
+function drawnJobs<Job>(next: IteratorResult<Job, void>): readonly Job[] {
+  return next.done === true ? [] : [next.value]
 }
 
 /** `yield*` draws from either kind of iterable, and hands on an early return. */
