@@ -2,17 +2,21 @@
  * Bundles the program into dist/, which is all that a machine needs besides Node.
  *
  * One file per entry plus shared chunks that are loaded when they are needed: archive-push starts once per WAL segment and
- * must not read the code of a restore. The names are a contract with `workerUrl` in src/worker/worker.ts.
+ * must not read the code of a restore. The names are a contract with `workerUrl` in src/worker/worker.ts, and `main` with
+ * build/start.ts.
  */
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
+import { lazyBuiltins } from './build/lazy-builtins.ts'
+import { runSamples } from './build/samples.ts'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
 
 const ENTRIES = {
-  pgsurety: 'src/cli/main.ts',
+  pgsurety: 'scripts/build/start.ts',
+  main: 'src/cli/main.ts',
   thread: 'src/worker/thread.ts',
   'backup-copy': 'src/command/backup/copy-job.ts',
   'restore-copy': 'src/command/restore/copy-job.ts',
@@ -29,6 +33,7 @@ async function bundle(folder: string): Promise<readonly string[]> {
     platform: 'node',
     // pg asks for its native sibling inside a try block, and only when told to.
     external: ['pg-native'],
+    plugins: [{ name: 'lazy-builtins', renderChunk: lazyBuiltins }],
     onLog: (level, log) => {
       if (level === 'warn') throw new Error(log.message)
     },
@@ -70,6 +75,7 @@ try {
     join(folder, 'package.json'),
     `${JSON.stringify({ name, version, type: 'commonjs' })}\n`,
   )
+  runSamples(join(folder, 'pgsurety.js'))
   await replaceDist(folder)
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   console.log(`dist: ${files.length} files in ${seconds} s`)
