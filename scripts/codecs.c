@@ -1,8 +1,9 @@
 /*
  * What src/pipe/codecs.wasm is made of: LZ4 frames, bzip2, XXH3-128 and the PostgreSQL page checksum.
  *
- * Everything passes through two fixed buffers. The caller writes at most INPUT_SIZE bytes to `input`, calls, and
- * copies what it wants out of `output` before the next call. Calls never overlap: one instance belongs to one thread.
+ * Everything comes out of a fixed buffer, and what is compressed or decompressed comes in by another one: the caller writes
+ * at most INPUT_SIZE bytes to `input`, calls, and copies what it wants out of `output` before the next call. What is only
+ * looked at, pages and blocks, may lie anywhere in the memory. Calls never overlap: one instance belongs to one thread.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -166,11 +167,17 @@ enum status EXPORT(codec_run)(struct codec *codec, uint32_t size, int last) {
 static XXH3_state_t hash;
 
 void EXPORT(hash_reset)(void) { XXH3_128bits_reset(&hash); }
-void EXPORT(hash_update)(uint32_t size) { XXH3_128bits_update(&hash, input, size); }
+void EXPORT(hash_update)(const uint8_t *bytes, uint32_t size) { XXH3_128bits_update(&hash, bytes, size); }
 
 /* Leaves the canonical (big-endian) form, 16 bytes, in the output buffer. */
 void EXPORT(hash_digest)(void) {
   XXH128_canonicalFromHash((XXH128_canonical_t *)output, XXH3_128bits_digest(&hash));
+}
+
+/* Leaves the digests of `count` blocks of `block_size` in the output buffer; they are no more than INPUT_SIZE together. */
+void EXPORT(blocks_hash)(const uint8_t *blocks, uint32_t count, uint32_t block_size) {
+  for (uint32_t index = 0; index < count; index++)
+    XXH128_canonicalFromHash((XXH128_canonical_t *)output + index, XXH3_128bits(blocks + index * block_size, block_size));
 }
 
 /* ---- PostgreSQL pages: bufpage.h and checksum_impl.h of PostgreSQL 9.3 to 18 ---- */
@@ -206,14 +213,14 @@ static int is_zero(const uint8_t *page, uint32_t page_size) {
 }
 
 /*
- * Checks `count` whole pages in the input buffer, the first being block `block` of its relation. Leaves the indexes of
- * the bad ones in the output buffer, as uint32, and returns how many they are. A page that says it is new (by pd_upper
- * with `header_check`, else by its checksum) must be all zero.
+ * Checks `count` whole pages, the first being block `block` of its relation. Leaves the indexes of the bad ones in the
+ * output buffer, as uint32, and returns how many they are. A page that says it is new (by pd_upper with `header_check`, else
+ * by its checksum) must be all zero.
  */
-uint32_t EXPORT(pages_check)(uint32_t count, uint32_t page_size, uint32_t block, int header_check) {
+uint32_t EXPORT(pages_check)(uint8_t *pages, uint32_t count, uint32_t page_size, uint32_t block, int header_check) {
   uint32_t *bad = (uint32_t *)output, bad_count = 0;
   for (uint32_t index = 0; index < count; index++) {
-    uint8_t *page = input + index * page_size;
+    uint8_t *page = pages + index * page_size;
     uint16_t *checksum = (uint16_t *)(page + CHECKSUM_OFFSET);
     const uint16_t stored = *checksum, upper = *(uint16_t *)(page + UPPER_OFFSET);
     int good;
@@ -222,6 +229,7 @@ uint32_t EXPORT(pages_check)(uint32_t count, uint32_t page_size, uint32_t block,
     } else {
       *checksum = 0;
       good = page_checksum((const uint32_t *)page, page_size, block + index) == stored;
+      *checksum = stored;
     }
     if (!good) bad[bad_count++] = index;
   }

@@ -1,11 +1,13 @@
 /**
  * The WebAssembly module: LZ4 frames, bzip2, XXH3-128 and PostgreSQL page checksums, none of which Node has.
  *
- * Built from scripts/codecs.c by scripts/build-codecs.sh. Loaded at the first use, once per thread; its memory is what
- * the open codecs need (bzip2 at most 8 MiB each) and never more than 128 MiB, shared by all codecs of the thread.
+ * Built from scripts/codecs.c by scripts/build-codecs.sh. Loaded at the first use, once per thread and use. The memory of the
+ * codecs is what the open ones need (bzip2 at most 8 MiB each) and never more than 128 MiB. Pages and blocks are looked at in
+ * a memory of its own that never grows, so that files can be read straight into it.
  */
 import { readFileSync } from 'node:fs'
 import { AppError } from '../base/error.ts'
+import { KIB } from '../base/units.ts'
 
 // @types/node has no WebAssembly, and lib.dom would bring the whole browser along.
 declare const WebAssembly: {
@@ -18,15 +20,18 @@ type NativeCall = (...args: readonly number[]) => number
 interface NativeMemory {
   /** Replaced by another one when the memory grows. */
   readonly buffer: ArrayBuffer
+  /** By pages; answers how many there were. */
+  grow(pages: number): number
 }
 
 interface NativeModule {
   readonly call: (name: string) => NativeCall
-  /** Copies at most `inputSizeBytes` bytes to where the module reads its input. */
-  readonly put: (bytes: Buffer) => void
-  /** A copy of the first bytes of the module's output. */
-  readonly take: (sizeBytes: number) => Buffer
+  /** Address of these bytes, copied to where the module reads its input unless they are in its memory: at most `inputSizeBytes`. */
+  readonly put: (bytes: Buffer) => number
+  /** The first bytes of the module's output, until it is called again. */
+  readonly output: (sizeBytes: number) => Buffer
   readonly inputSizeBytes: number
+  readonly memory: NativeMemory
 }
 
 const isCall = (value: unknown): value is NativeCall => typeof value === 'function'
@@ -35,18 +40,29 @@ const isMemory = (value: unknown): value is NativeMemory =>
   typeof value === 'object' &&
   value !== null &&
   'buffer' in value &&
-  value.buffer instanceof ArrayBuffer
+  value.buffer instanceof ArrayBuffer &&
+  'grow' in value &&
+  typeof value.grow === 'function'
 
-let loaded: NativeModule | undefined
+let compiled: object | undefined
+let codecs: NativeModule | undefined
+let looks: NativeModule | undefined
 
-function native(): NativeModule {
-  loaded ??= load()
-  return loaded
+/** For codecs, whose memory grows. */
+function forCodecs(): NativeModule {
+  codecs ??= load()
+  return codecs
+}
+
+/** For what only looks at bytes. */
+function forLooks(): NativeModule {
+  looks ??= load()
+  return looks
 }
 
 function load(): NativeModule {
-  const module = new WebAssembly.Module(readFileSync(new URL('./codecs.wasm', import.meta.url)))
-  const { exports } = new WebAssembly.Instance(module)
+  compiled ??= new WebAssembly.Module(readFileSync(new URL('./codecs.wasm', import.meta.url)))
+  const { exports } = new WebAssembly.Instance(compiled)
   const { memory } = exports
   if (!isMemory(memory)) throw new AppError('assert', "'codecs.wasm' has no memory")
   const call = (name: string): NativeCall => {
@@ -60,10 +76,13 @@ function load(): NativeModule {
   return {
     call,
     put: (bytes) => {
+      if (bytes.buffer === memory.buffer) return bytes.byteOffset
       new Uint8Array(memory.buffer, inputAddress, bytes.length).set(bytes)
+      return inputAddress
     },
-    take: (sizeBytes) => Buffer.from(new Uint8Array(memory.buffer, outputAddress, sizeBytes)),
+    output: (sizeBytes) => Buffer.from(memory.buffer, outputAddress, sizeBytes),
     inputSizeBytes: call('input_size')(),
+    memory,
   }
 }
 
@@ -97,7 +116,7 @@ export interface Codec {
 
 /** `level` as in COMPRESS_LEVELS; decompression ignores it. Throws `memory`. */
 export function openCodec(kind: CodecKind, level: number): Codec {
-  const { call, put, take, inputSizeBytes } = native()
+  const { call, put, output, inputSizeBytes } = forCodecs()
   const step = call('codec_run')
   const consumed = call('codec_consumed')
   const produced = call('codec_produced')
@@ -113,7 +132,7 @@ export function openCodec(kind: CodecKind, level: number): Codec {
       put(rest)
       const status = STATUSES[step(handle, rest.length, last)]
       takenBytes += consumed()
-      if (produced() > 0) yield take(produced())
+      if (produced() > 0) yield Buffer.from(output(produced()))
       if (status === undefined || status === 'no-memory') throw outOfMemory()
       if (status !== 'full') return { status, takenBytes }
     }
@@ -144,22 +163,22 @@ export interface PageRules {
 
 /** Indexes, in `pages`, of the pages that are wrong. `pages` is a whole number of pages. */
 export function findBadPages(pages: Buffer, rules: PageRules): readonly number[] {
-  const { call, put, take, inputSizeBytes } = native()
+  const { call, put, output, inputSizeBytes } = forLooks()
   const check = call('pages_check')
   const { pageSizeBytes } = rules
   const bad: number[] = []
   for (let at = 0; at < pages.length; at += inputSizeBytes) {
     const piece = pages.subarray(at, at + inputSizeBytes)
     const first = at / pageSizeBytes
-    put(piece)
     const badCount = check(
+      put(piece),
       piece.length / pageSizeBytes,
       pageSizeBytes,
       rules.firstBlock + first,
       rules.headerCheck === 'on' ? 1 : 0,
     )
     if (badCount === 0) continue
-    const found = take(badCount * Uint32Array.BYTES_PER_ELEMENT)
+    const found = output(badCount * Uint32Array.BYTES_PER_ELEMENT)
     for (let index = 0; index < badCount; index += 1) {
       bad.push(first + found.readUInt32LE(index * Uint32Array.BYTES_PER_ELEMENT))
     }
@@ -167,15 +186,78 @@ export function findBadPages(pages: Buffer, rules: PageRules): readonly number[]
   return bad
 }
 
+const XXH128_BYTES = 16
+
 /** XXH3 of 128 bits with seed 0, in canonical (big-endian) form: 16 bytes. */
 export function xxh128(bytes: Buffer): Buffer {
-  const { call, put, take, inputSizeBytes } = native()
+  const { call, put, output, inputSizeBytes } = forLooks()
   call('hash_reset')()
   for (let at = 0; at < bytes.length; at += inputSizeBytes) {
     const piece = bytes.subarray(at, at + inputSizeBytes)
-    put(piece)
-    call('hash_update')(piece.length)
+    call('hash_update')(put(piece), piece.length)
   }
   call('hash_digest')()
-  return take(16)
+  return Buffer.from(output(XXH128_BYTES))
+}
+
+/** `xxh128` of each block, the last of which may be shorter: the first bytes of it, in hex. */
+export function blockDigests(
+  blocks: Buffer,
+  { sizeBytes, checksumSizeBytes }: BlockSizes,
+): readonly string[] {
+  const { call, put, output, inputSizeBytes } = forLooks()
+  const digests: string[] = []
+  const stepBytes = Math.max(1, Math.floor(inputSizeBytes / sizeBytes)) * sizeBytes
+  for (let at = 0; at < blocks.length; at += stepBytes) {
+    const piece = blocks.subarray(at, at + stepBytes)
+    const count = piece.length > inputSizeBytes ? 0 : Math.floor(piece.length / sizeBytes)
+    if (count > 0) call('blocks_hash')(put(piece), count, sizeBytes)
+    const found = output(count * XXH128_BYTES)
+    for (let digest = 0; digest < found.length; digest += XXH128_BYTES) {
+      digests.push(found.toString('hex', digest, digest + checksumSizeBytes))
+    }
+    const rest = piece.subarray(count * sizeBytes)
+    if (rest.length > 0) digests.push(xxh128(rest).toString('hex', 0, checksumSizeBytes))
+  }
+  return digests
+}
+
+interface BlockSizes {
+  readonly sizeBytes: number
+  readonly checksumSizeBytes: number
+}
+
+/** Of what is lent at a time; what is larger is an ordinary buffer. */
+const LENT_BYTES_MAX = 1536 * KIB
+const LENT_MAX = 4
+const WASM_PAGE_BYTES = 64 * KIB
+
+export interface Lent extends Disposable {
+  readonly buffer: Buffer
+}
+
+let toLend: Buffer[] | undefined
+
+/** A buffer that pages and blocks are looked at in without a copy, if there is one. Its content is anybody's. */
+export function lendBuffer(sizeBytes: number): Lent {
+  const free = (toLend ??= makeBuffers())
+  const lent = sizeBytes > LENT_BYTES_MAX ? undefined : free.pop()
+  if (lent === undefined) {
+    return { buffer: Buffer.allocUnsafeSlow(sizeBytes), [Symbol.dispose]: () => undefined }
+  }
+  return {
+    buffer: lent.subarray(0, sizeBytes),
+    [Symbol.dispose]: () => {
+      free.push(lent)
+    },
+  }
+}
+
+/** The memory grows this once: whatever lies in it would be gone when it grew again. */
+function makeBuffers(): Buffer[] {
+  const { memory } = forLooks()
+  const pages = memory.grow((LENT_MAX * LENT_BYTES_MAX) / WASM_PAGE_BYTES)
+  return Array.from({ length: LENT_MAX }, (_, index) =>
+    Buffer.from(memory.buffer, pages * WASM_PAGE_BYTES + index * LENT_BYTES_MAX, LENT_BYTES_MAX),
+  )
 }

@@ -5,25 +5,17 @@
  * type, or not of that type at all, is `format`. Not for: choosing a type, or telling it from a name (compress-type.ts).
  */
 import { AppError } from '../base/error.ts'
-import { KIB } from '../base/units.ts'
 import { type Codec, type CodecKind, openCodec } from './codecs.ts'
 import type { CompressType } from './compress-type.ts'
 import {
-  gzCompressAside,
   gzCompressNow,
   gzCompressor,
   gzDecompressNow,
   gzDecompressor,
   type GzFormat,
 } from './gz.ts'
-import { collect, type Filter, single, type SyncFilter, through } from './pipe.ts'
-import {
-  zstCompressAside,
-  zstCompressNow,
-  zstCompressor,
-  zstDecompressNow,
-  zstDecompressor,
-} from './zst.ts'
+import type { Filter, SyncFilter } from './pipe.ts'
+import { zstCompressNow, zstCompressor, zstDecompressNow, zstDecompressor } from './zst.ts'
 
 /**
  * `raw` leaves out what the manifest knows anyway. It is what bundles and block-incremental files may hold: gz in a
@@ -61,24 +53,7 @@ export function decompressor(type: CompressType, container: Container): Filter {
   }
 }
 
-/** From this size on it is worth the way to another thread: 256 KiB of pages take a millisecond and more. */
-const ASIDE_BYTES_MIN = 256 * KIB
-
-/** All of `content` as `compressor` would give it, gz and zst in libuv's pool when it is much. `content` must stay as it is. */
-export async function compressWhole(
-  content: Buffer,
-  type: CompressType,
-  level: number,
-  container: Container,
-): Promise<Buffer> {
-  if (content.length >= ASIDE_BYTES_MIN) {
-    if (type === 'zst') return await zstCompressAside(content, level)
-    if (type === 'gz') return await gzCompressAside(content, level, formatOf(container))
-  }
-  return await collect(through(single(content), compressor(type, level, container)), Infinity)
-}
-
-/** All of `content` as `compressor` would give it, a new buffer, without waiting: for small content. */
+/** All of `content` as `compressor` would give it, a new buffer, without waiting: for content that is at hand. */
 export function compressNow(
   content: Buffer,
   type: CompressType,
@@ -105,8 +80,8 @@ export function compressNow(
 }
 
 /**
- * All of `bytes` decompressed without waiting: for what is known to have `sizeBytes` then, and fits in memory. What has another
- * size is given all the same. Undefined when it is far too much.
+ * All of `bytes` decompressed without waiting: for what is known to have `sizeBytes` then, and fits in memory. What has fewer
+ * is given all the same, and perhaps what has more; else that is undefined.
  */
 export function decompressNow(
   bytes: Buffer,
@@ -119,7 +94,7 @@ export function decompressNow(
     case 'gz':
       return joined(gzDecompressNow(bytes, formatOf(container), sizeBytes))
     case 'zst':
-      return joined(zstDecompressNow(bytes, sizeBytes))
+      return zstDecompressNow(bytes, sizeBytes)
     case 'lz4':
     case 'bz2': {
       const filter = codecDecompressor(type)

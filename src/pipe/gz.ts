@@ -1,6 +1,5 @@
 /** gz by `node:zlib`, as stages of a copy. For compress.ts, which has the contracts. */
 import type { Transform } from 'node:stream'
-import { promisify } from 'node:util'
 import type { Zlib } from 'node:zlib'
 import * as zlib from 'node:zlib'
 import { AppError } from '../base/error.ts'
@@ -21,24 +20,8 @@ import type { Filter } from './pipe.ts'
 /** RFC 1952 or RFC 1950. */
 export type GzFormat = 'gzip' | 'zlib'
 
-type Compress = (content: Buffer, options: zlib.ZlibOptions) => Promise<Buffer>
-
 /** As pgBackRest 2.60 calls `deflateInit2`. */
 const DEFLATE = { windowBits: 15, memLevel: 9 } as const
-
-const deflate: Compress = promisify(zlib.deflate)
-const gzip: Compress = promisify(zlib.gzip)
-
-/** One member or stream, made in libuv's pool. */
-export async function gzCompressAside(
-  content: Buffer,
-  level: number,
-  format: GzFormat,
-): Promise<Buffer> {
-  const compress = format === 'gzip' ? gzip : deflate
-  const chunkSize = compressChunkBytes(content.length)
-  return await compress(content, { ...DEFLATE, level, chunkSize })
-}
 
 /** One member or stream, made here and now. */
 export function gzCompressNow(content: Buffer, level: number, format: GzFormat): Buffer {

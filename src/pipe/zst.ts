@@ -1,143 +1,176 @@
 /** zst by `node:zlib`, as stages of a copy. For compress.ts, which has the contracts. */
-import * as zlib from 'node:zlib'
-import { MIB } from '../base/units.ts'
-import {
-  compressChunkBytes,
-  corrupt,
-  decompressAtOnce,
-  decompressChunkBytes,
-  driveStream,
-  HELD_COMPRESS_BYTES_MAX,
-  HELD_DECOMPRESS_BYTES_MAX,
-  ONE_SHOT_OUTPUT_BYTES_MAX,
-  STREAM_CHUNK_BYTES,
-  type StreamFilter,
-  startHeld,
-} from './native-stream.ts'
-import type { Filter } from './pipe.ts'
-import { type ZstFrame, zstFrame } from './zst-frame.ts'
+import { type AppError, assertThat } from '../base/error.ts'
+import { KIB, MIB } from '../base/units.ts'
+import { compressChunkBytes, corrupt, startHeld } from './native-stream.ts'
+import type { Filter, SyncFilter } from './pipe.ts'
+import { type ZstContext, zstCompressContext, zstDecompressContext } from './zst-context.ts'
+import { zstFrame } from './zst-frame.ts'
 
-const paramsOf = (level: number): Record<number, number> => ({
-  [zlib.constants.ZSTD_c_compressionLevel]: level,
-})
-
-/** Streams whose every write is a frame, by level, that have nothing to do: a new one costs a third of such a frame. */
-const idle = new Map<number, StreamFilter[]>()
-/** How many of a level are kept, each with its context and its buffer. */
+/** Input up to this size is compressed at once: libzstd then knows its size, and chooses tables that fit. */
+const HELD_BYTES_MAX = 1 * MIB
+/** Output of a filter at a time. */
+const OUTPUT_BYTES = 256 * KIB
+/** How many contexts of a kind are kept, each with up to a few MiB. */
 const IDLE_MAX = 2
-/** Input for which a stream's buffer has room: libzstd then compresses from buffer to buffer. */
-const ASIDE_BYTES = 1 * MIB
 
-/** One frame, made in libuv's pool. */
-export async function zstCompressAside(content: Buffer, level: number): Promise<Buffer> {
-  const spare = idle.get(level) ?? []
-  idle.set(level, spare)
-  const stream = spare.pop() ?? openFrames(level)
+const NOTHING = Buffer.alloc(0)
+
+/** Contexts between two frames, with nothing to do, by level. */
+const idleCompressing = new Map<number, ZstContext[]>()
+const idleDecompressing: ZstContext[] = []
+/** Output of `zstCompressNow` until it is copied. */
+let scratch = NOTHING
+
+function idleOf(level: number): ZstContext[] {
+  const idle = idleCompressing.get(level) ?? []
+  idleCompressing.set(level, idle)
+  return idle
+}
+
+function giveBack(idle: ZstContext[], context: ZstContext): void {
+  if (idle.length < IDLE_MAX) idle.push(context)
+  else context.close()
+}
+
+/** One frame. */
+export function zstCompressNow(content: Buffer, level: number): Buffer {
+  const idle = idleOf(level)
+  const context = idle.pop() ?? zstCompressContext(level)
+  // With room for the worst case, libzstd compresses from buffer to buffer.
+  const roomBytes = compressChunkBytes(content.length)
+  if (scratch.length < roomBytes) scratch = Buffer.allocUnsafeSlow(roomBytes)
+  const { takenBytes, madeBytes } = context.step(content, scratch, 'end')
+  assertThat(takenBytes === content.length && madeBytes < scratch.length, 'a frame fits its bound')
+  giveBack(idle, context)
+  return Buffer.from(scratch.subarray(0, madeBytes))
+}
+
+export function zstCompressor(level: number): Filter {
+  return startHeld({
+    heldBytesMax: HELD_BYTES_MAX,
+    whole: (bytes) => [zstCompressNow(bytes, level)],
+    open: () => compressStream(level),
+  })
+}
+
+function compressStream(level: number): SyncFilter {
+  const idle = idleOf(level)
+  const context = idle.pop() ?? zstCompressContext(level)
+  const output = Buffer.allocUnsafeSlow(OUTPUT_BYTES)
+  let state: 'in a frame' | 'ended' | 'closed' = 'in a frame'
+  return {
+    update: (chunk) => stepThrough(context, { input: chunk, output, mode: 'continue' }),
+    *end() {
+      yield* stepThrough(context, { input: NOTHING, output, mode: 'end' })
+      state = 'ended'
+    },
+    close: () => {
+      if (state === 'ended') giveBack(idle, context)
+      else if (state === 'in a frame') context.close()
+      state = 'closed'
+    },
+  }
+}
+
+/** What `node:zlib` of Node 26 neither takes nor complains of. */
+function noFrame(): AppError {
+  return corrupt('zst', 'what follows is no frame')
+}
+
+interface Stepping {
+  readonly input: Buffer
+  /** Filled again and again. */
+  readonly output: Buffer
+  readonly mode: 'continue' | 'end'
+}
+
+function* stepThrough(
+  context: ZstContext,
+  { input, output, mode }: Stepping,
+): Generator<Buffer, void, undefined> {
+  for (let rest = input; ; ) {
+    const { takenBytes, madeBytes } = context.step(rest, output, mode)
+    rest = rest.subarray(takenBytes)
+    if (madeBytes > 0) yield output.subarray(0, madeBytes)
+    // Full to the last byte: there may be more.
+    if (rest.length === 0 && madeBytes < output.length) return
+    if (takenBytes === 0 && madeBytes === 0) throw noFrame()
+  }
+}
+
+/** Gives libzstd one frame at a time: Node 24.21 and 26.10 take garbage after a frame for the end. */
+export function zstDecompressor(): SyncFilter {
+  let context: ZstContext | undefined
+  let frame = zstFrame()
+  let state: 'empty' | 'in a frame' | 'between frames' = 'empty'
+  const output = Buffer.allocUnsafeSlow(OUTPUT_BYTES)
+  return {
+    *update(chunk) {
+      for (let rest = chunk; rest.length > 0; ) {
+        context ??= idleDecompressing.pop() ?? zstDecompressContext()
+        if (state === 'between frames') frame = zstFrame()
+        state = 'in a frame'
+        const input = rest.subarray(0, frame.take(rest))
+        yield* stepThrough(context, { input, output, mode: 'continue' })
+        if (frame.isComplete()) state = 'between frames'
+        rest = rest.subarray(input.length)
+      }
+    },
+    end: () => {
+      if (state === 'empty') throw corrupt('zst', 'it is empty')
+      if (state === 'in a frame') throw corrupt('zst', 'it ends too early')
+      return []
+    },
+    close: () => {
+      if (context === undefined) return
+      if (state === 'between frames') giveBack(idleDecompressing, context)
+      else context.close()
+      context = undefined
+    },
+  }
+}
+
+/** How many bytes of `into` the content of all frames fills; undefined when it has no room for them. */
+export function zstDecompressInto(bytes: Buffer, into: Buffer): number | undefined {
+  const context = idleDecompressing.pop() ?? zstDecompressContext()
   try {
-    const pieces = await Array.fromAsync(stream.update(content), (piece) => Buffer.from(piece))
-    if (spare.length < IDLE_MAX) spare.push(stream)
-    else stream.close()
-    return Buffer.concat(pieces)
+    const madeBytes = decompressFrames(context, bytes, into)
+    if (madeBytes === undefined) context.close()
+    else giveBack(idleDecompressing, context)
+    return madeBytes
   } catch (error) {
-    stream.close()
+    context.close()
     throw error
   }
 }
 
-function openFrames(level: number): StreamFilter {
-  const flush = zlib.constants.ZSTD_e_end
-  const chunkSize = compressChunkBytes(ASIDE_BYTES)
-  return driveStream(zlib.createZstdCompress({ params: paramsOf(level), chunkSize, flush }), 'zst')
-}
+/** Takes what does not fit. */
+const spill = Buffer.allocUnsafeSlow(64)
 
-/** One frame, made here and now. */
-export function zstCompressNow(content: Buffer, level: number): Buffer {
-  const chunkSize = compressChunkBytes(content.length)
-  return zlib.zstdCompressSync(content, { params: paramsOf(level), chunkSize })
-}
-
-export function zstCompressor(level: number): Filter {
-  const options = { params: paramsOf(level), chunkSize: STREAM_CHUNK_BYTES }
-  return startHeld({
-    heldBytesMax: HELD_COMPRESS_BYTES_MAX,
-    whole: (bytes) => [zstCompressNow(bytes, level)],
-    open: () => driveStream(zlib.createZstdCompress(options), 'zst'),
-  })
-}
-
-/**
- * Gives Node one frame at a time. Left alone, Node 24.21 drops all frames but the first of a chunk, and 26.10 takes
- * garbage after a frame, or the first bytes of another one, for the end.
- */
-export function zstDecompressor(): Filter {
-  return startHeld({
-    heldBytesMax: HELD_DECOMPRESS_BYTES_MAX,
-    whole: (bytes) => zstDecompressNow(bytes, undefined),
-    open: readStream,
-  })
-}
-
-/** All of it, as pieces; undefined when it is too much for that. `sizeBytes`: what is expected, if that is known. */
-export function zstDecompressNow(
-  bytes: Buffer,
-  sizeBytes: number | undefined,
-): readonly Buffer[] | undefined {
+function decompressFrames(context: ZstContext, bytes: Buffer, into: Buffer): number | undefined {
   if (bytes.length === 0) throw corrupt('zst', 'it is empty')
-  const output: Buffer[] = []
-  let outputBytes = 0
+  let madeBytes = 0
   for (let rest = bytes; rest.length > 0; ) {
     const frame = zstFrame()
-    const frameBytes = rest.subarray(0, frame.take(rest))
+    const input = rest.subarray(0, frame.take(rest))
     if (!frame.isComplete()) throw corrupt('zst', 'it ends too early')
-    const content = decompressAtOnce('zst', () =>
-      zlib.zstdDecompressSync(frameBytes, {
-        chunkSize: decompressChunkBytes(frameBytes.length, sizeBytes),
-        maxOutputLength: ONE_SHOT_OUTPUT_BYTES_MAX,
-      }),
-    )
-    outputBytes += content?.length ?? 0
-    if (content === undefined || outputBytes > ONE_SHOT_OUTPUT_BYTES_MAX) return undefined
-    output.push(content)
-    rest = rest.subarray(frameBytes.length)
+    const made = context.step(input, into.subarray(madeBytes), 'continue')
+    madeBytes += made.madeBytes
+    let takenBytes = made.takenBytes
+    if (madeBytes === into.length) {
+      const more = context.step(input.subarray(takenBytes), spill, 'continue')
+      if (more.madeBytes > 0) return undefined
+      takenBytes += more.takenBytes
+    }
+    if (takenBytes < input.length) throw noFrame()
+    rest = rest.subarray(input.length)
   }
-  return output
+  return madeBytes
 }
 
-interface OpenFrame {
-  readonly frame: ZstFrame
-  readonly stream: StreamFilter
-}
-
-function openFrame(): OpenFrame {
-  return {
-    frame: zstFrame(),
-    stream: driveStream(zlib.createZstdDecompress({ chunkSize: STREAM_CHUNK_BYTES }), 'zst'),
-  }
-}
-
-function readStream(): Filter {
-  let current: OpenFrame | undefined
-  const close = (): void => {
-    current?.stream.close()
-    current = undefined
-  }
-  return {
-    async *update(chunk) {
-      for (let rest = chunk; rest.length > 0; ) {
-        current ??= openFrame()
-        const { frame, stream } = current
-        const takenBytes = frame.take(rest)
-        yield* stream.update(rest.subarray(0, takenBytes))
-        rest = rest.subarray(takenBytes)
-        if (!frame.isComplete()) continue
-        yield* stream.end()
-        close()
-      }
-    },
-    end: () => {
-      if (current !== undefined) throw corrupt('zst', 'it ends too early')
-      return []
-    },
-    close,
-  }
+/** The content of all frames, a new buffer; undefined when it is more than `sizeBytes`. */
+export function zstDecompressNow(bytes: Buffer, sizeBytes: number): Buffer | undefined {
+  const into = Buffer.allocUnsafeSlow(sizeBytes)
+  const madeBytes = zstDecompressInto(bytes, into)
+  return madeBytes === undefined ? undefined : into.subarray(0, madeBytes)
 }

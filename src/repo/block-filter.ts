@@ -8,8 +8,8 @@ import {
   type SuperBlock,
 } from '../format/block-map.ts'
 import { encryptWhole } from '../pipe/cipher.ts'
-import { xxh128 } from '../pipe/codecs.ts'
-import { compressNow, compressWhole } from '../pipe/compress.ts'
+import { blockDigests } from '../pipe/codecs.ts'
+import { compressNow } from '../pipe/compress.ts'
 import type { CompressType } from '../pipe/compress-type.ts'
 import type { Filter } from '../pipe/pipe.ts'
 
@@ -33,6 +33,17 @@ export interface BlockStoring {
   readonly cipherPass: Secret | undefined
 }
 
+const NOTHING = Buffer.alloc(0)
+
+/** Content of every super block but the last: whole blocks. Small files are many: none needs more room than its content. */
+export function fullSuperBlockBytes(
+  { sizeBytes, superBlockBytes }: { readonly sizeBytes: number; readonly superBlockBytes: number },
+  fileBytes: number,
+): number {
+  const wantedBytes = Math.max(1, Math.min(superBlockBytes, fileBytes))
+  return Math.ceil(wantedBytes / sizeBytes) * sizeBytes
+}
+
 /** Without any output, the file is block by block what it was in the prior backup. */
 export interface BlockFilter extends Filter {
   /** After the end: stored size of the map, 0 without output. */
@@ -52,42 +63,45 @@ export function blockFilter(options: BlockStoring): BlockFilter {
   const { sizes, prior } = options
   const map: MapBlock[] = []
   const superBlocks = storeSuperBlocks(options)
-  const block = Buffer.allocUnsafeSlow(sizes.sizeBytes)
+  /** The begin of a block that the next chunk completes. */
+  const begun = Buffer.allocUnsafeSlow(sizes.sizeBytes)
   let begunBytes = 0
   let mapSizeBytes = 0
 
-  const add = (bytes: Buffer): 'room' | 'full' => {
-    const checksum = xxh128(bytes).toString('hex', 0, sizes.checksumSizeBytes)
-    const before = prior[map.length]
-    if (before?.checksum === checksum) {
-      map.push(before)
-      return 'room'
+  function* addBlocks(blocks: Buffer): Generator<Buffer, void, undefined> {
+    for (const [index, checksum] of blockDigests(blocks, sizes).entries()) {
+      const before = prior[map.length]
+      if (before?.checksum === checksum) {
+        map.push(before)
+        continue
+      }
+      const at = index * sizes.sizeBytes
+      const place = superBlocks.add(blocks, at, Math.min(at + sizes.sizeBytes, blocks.length))
+      map.push({ ...place, checksum })
+      if (place.superBlock.sizeBytes >= superBlocks.fullBytes) yield* superBlocks.close()
     }
-    const { superBlock, index } = superBlocks.add(bytes)
-    map.push({ superBlock, index, checksum })
-    return superBlock.sizeBytes >= superBlocks.fullBytes ? 'full' : 'room'
+    superBlocks.keep()
   }
   return {
     get mapSizeBytes() {
       return mapSizeBytes
     },
-    async *update(chunk) {
-      for (let at = 0; at < chunk.length; ) {
-        const piece = chunk.subarray(at, at + sizes.sizeBytes - begunBytes)
-        at += piece.length
-        if (piece.length < sizes.sizeBytes) {
-          piece.copy(block, begunBytes)
-          begunBytes += piece.length
-          if (begunBytes < sizes.sizeBytes) return
-          begunBytes = 0
-        }
-        const state = add(piece.length === sizes.sizeBytes ? piece : block)
-        if (state === 'full') yield* superBlocks.close()
+    *update(chunk) {
+      let rest = chunk
+      if (begunBytes > 0) {
+        const piece = chunk.subarray(0, sizes.sizeBytes - begunBytes)
+        begunBytes += piece.copy(begun, begunBytes)
+        if (begunBytes < sizes.sizeBytes) return
+        yield* addBlocks(begun)
+        rest = chunk.subarray(piece.length)
       }
+      const wholeBytes = rest.length - (rest.length % sizes.sizeBytes)
+      yield* addBlocks(rest.subarray(0, wholeBytes))
+      begunBytes = rest.copy(begun, 0, wholeBytes)
     },
-    async *end() {
-      if (begunBytes > 0) add(block.subarray(0, begunBytes))
-      yield* superBlocks.end()
+    *end() {
+      yield* addBlocks(begun.subarray(0, begunBytes))
+      yield* superBlocks.close()
       const isChanged = superBlocks.storedBytes > 0 || map.length < prior.length
       if (map.length === 0 || !isChanged) return
       const stored = encrypt(options, encodeBlockMap(map, sizes))
@@ -107,12 +121,8 @@ export function storeAllBlocks(
   assertThat(content.length <= options.superBlockBytes, 'the file is one super block')
   const stored = encrypt(options, compressNow(content, compressType, compressLevel, 'raw'))
   const superBlock = { ...place, storedBytes: stored.length, sizeBytes: content.length }
-  const map: MapBlock[] = []
-  for (let at = 0; at < content.length; at += sizes.sizeBytes) {
-    const digest = xxh128(content.subarray(at, at + sizes.sizeBytes))
-    const checksum = digest.toString('hex', 0, sizes.checksumSizeBytes)
-    map.push({ superBlock, index: map.length, checksum })
-  }
+  const digests = blockDigests(content, sizes)
+  const map: MapBlock[] = digests.map((checksum, index) => ({ superBlock, index, checksum }))
   const storedMap = encrypt(options, encodeBlockMap(map, sizes))
   return { bytes: Buffer.concat([stored, storedMap]), mapSizeBytes: storedMap.length }
 }
@@ -120,74 +130,74 @@ export function storeAllBlocks(
 interface SuperBlocks {
   readonly fullBytes: number
   readonly storedBytes: number
-  /** Into the open super block, which is opened when there is none. */
-  add(block: Buffer): { readonly superBlock: SuperBlock; readonly index: number }
-  /** Lets the open super block be compressed while the next one is filled; gives the stored bytes of the one before. */
-  close(): AsyncGenerator<Buffer, void, undefined>
-  /** The stored bytes of what is still there. */
-  end(): AsyncGenerator<Buffer, void, undefined>
+  /** The block from `at` to `end` of `bytes` into the open super block, which is opened when there is none. */
+  add(bytes: Buffer, at: number, end: number): { superBlock: SuperBlock; index: number }
+  /** Blocks are looked at where they are, until this is called: before their bytes become others. */
+  keep(): void
+  /** The stored bytes of the open super block, if there is one. */
+  close(): Generator<Buffer, void, undefined>
 }
 
 function storeSuperBlocks(options: BlockStoring): SuperBlocks {
   const { sizes, place } = options
-  // Small files are many: none needs more room than its content.
-  const wantedBytes = Math.max(1, Math.min(options.superBlockBytes, options.fileBytes))
-  const fullBytes = Math.ceil(wantedBytes / sizes.sizeBytes) * sizes.sizeBytes
-  let open: { readonly superBlock: SuperBlockDraft; readonly buffer: Buffer } | undefined
+  const { superBlockBytes, fileBytes } = options
+  const fullBytes = fullSuperBlockBytes({ ...sizes, superBlockBytes }, fileBytes)
+  let open: SuperBlockDraft | undefined
   let blockCount = 0
-  let sealing: (typeof open & { readonly stored: Promise<Buffer> }) | undefined
-  let spare: Buffer | undefined
+  let kept: Buffer | undefined
+  let keptBytes = 0
+  /** What follows the kept bytes, in one piece. */
+  let piece: Buffer = NOTHING
   let storedBytes = 0
 
-  async function* finishSealing(): AsyncGenerator<Buffer, void, undefined> {
-    if (sealing === undefined) return
-    const { superBlock, buffer } = sealing
-    const stored = await sealing.stored
-    superBlock.offsetBytes = place.offsetBytes + storedBytes
-    superBlock.storedBytes = stored.length
-    storedBytes += stored.length
-    spare = buffer
-    sealing = undefined
-    yield stored
-  }
-  async function* close(): AsyncGenerator<Buffer, void, undefined> {
-    if (open === undefined) return
-    yield* finishSealing()
-    const stored = seal(options, open.buffer.subarray(0, open.superBlock.sizeBytes))
-    // Its failure is thrown when it is awaited.
-    stored.catch(() => undefined)
-    sealing = { ...open, stored }
-    open = undefined
+  const keep = (): void => {
+    if (piece.length === 0) return
+    kept ??= Buffer.allocUnsafeSlow(fullBytes)
+    keptBytes += piece.copy(kept, keptBytes)
+    piece = NOTHING
   }
   return {
     fullBytes,
     get storedBytes() {
       return storedBytes
     },
-    add: (block) => {
+    add: (bytes, at, end) => {
       if (open === undefined) {
-        const superBlock = { ...place, offsetBytes: 0, storedBytes: 0, sizeBytes: 0 }
-        open = { superBlock, buffer: spare ?? Buffer.allocUnsafeSlow(fullBytes) }
-        spare = undefined
+        open = { ...place, offsetBytes: 0, storedBytes: 0, sizeBytes: 0 }
         blockCount = 0
       }
-      const { superBlock, buffer } = open
-      block.copy(buffer, superBlock.sizeBytes)
-      superBlock.sizeBytes += block.length
+      const follows = piece.length > 0 && piece.byteOffset + piece.length === bytes.byteOffset + at
+      if (follows) {
+        piece = bytes.subarray(at - piece.length, end)
+      } else {
+        keep()
+        piece = bytes.subarray(at, end)
+      }
+      open.sizeBytes += end - at
       blockCount += 1
-      return { superBlock, index: blockCount - 1 }
+      return { superBlock: open, index: blockCount - 1 }
     },
-    close,
-    async *end() {
-      yield* close()
-      yield* finishSealing()
+    keep,
+    *close() {
+      if (open === undefined) return
+      if (keptBytes > 0) keep()
+      const content = keptBytes > 0 ? kept?.subarray(0, keptBytes) : piece
+      assertThat(content?.length === open.sizeBytes, 'a super block is all of its blocks')
+      const stored = seal(options, content)
+      open.offsetBytes = place.offsetBytes + storedBytes
+      open.storedBytes = stored.length
+      storedBytes += stored.length
+      open = undefined
+      keptBytes = 0
+      piece = NOTHING
+      yield stored
     },
   }
 }
 
-async function seal(options: BlockStoring, content: Buffer): Promise<Buffer> {
+function seal(options: BlockStoring, content: Buffer): Buffer {
   const { compressType, compressLevel } = options
-  return encrypt(options, await compressWhole(content, compressType, compressLevel, 'raw'))
+  return encrypt(options, compressNow(content, compressType, compressLevel, 'raw'))
 }
 
 function encrypt({ cipherPass }: BlockStoring, bytes: Buffer): Buffer {

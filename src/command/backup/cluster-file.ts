@@ -2,6 +2,7 @@
 import { openSync, readSync } from 'node:fs'
 import { AppError, errnoOf } from '../../base/error.ts'
 import { toBytes, toHumanText } from '../../base/text.ts'
+import { lendBuffer } from '../../pipe/codecs.ts'
 import type { ByteSource } from '../../pipe/pipe.ts'
 import type { Did } from '../../worker/message.ts'
 
@@ -39,8 +40,10 @@ export async function* readClusterFile(reading: Reading): ByteSource {
   const { sizeBytes, extent, bufferBytes } = reading
   const limit = extent === 'exact' ? sizeBytes : Number.MAX_SAFE_INTEGER
   const chunkBytes = Math.max(1, Math.min(bufferBytes, limit))
-  let buffer = Buffer.allocUnsafeSlow(chunkBytes)
-  let other = limit > chunkBytes ? Buffer.allocUnsafeSlow(chunkBytes) : buffer
+  using lent = lendBuffer(chunkBytes)
+  using lentToo = lendBuffer(limit > chunkBytes ? chunkBytes : 0)
+  let { buffer } = lent
+  let { buffer: other } = lentToo
   let done = 0
   while (done < limit) {
     const wanted = buffer.subarray(0, limit - done)

@@ -11,6 +11,7 @@ import type { Container } from '../../pipe/compress.ts'
 import { type ByteSource, single, through, unlessEmpty } from '../../pipe/pipe.ts'
 import { type PageCheck, pageCheck } from '../../postgres/page.ts'
 import { readControlFile } from '../../postgres/read-control-file.ts'
+import { fullSuperBlockBytes } from '../../repo/block-filter.ts'
 import { loadBlockMap } from '../../repo/stored-blocks.ts'
 import {
   isStorageSpec,
@@ -263,7 +264,7 @@ async function* copyFile(
   if (file === undefined) return { outcome: 'gone' }
   try {
     const read = firstTimeTold(copying.did, () =>
-      readClusterFile({ ...job, file, bufferBytes: setup.bufferBytes }),
+      readClusterFile({ ...job, file, bufferBytes: readBytesOf(job, setup) }),
     )
     const found = await known(copying.storage, job, read)
     if (found === 'prior') return SAME
@@ -277,6 +278,11 @@ async function* copyFile(
   } finally {
     closeSync(file)
   }
+}
+
+/** Super blocks are compressed where they were read, when they are read one by one. */
+function readBytesOf({ block, sizeBytes }: CopyJob, { bufferBytes }: CopySetup): number {
+  return block === undefined ? bufferBytes : fullSuperBlockBytes(block, sizeBytes)
 }
 
 interface Reading {

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { closeSync, readSync } from 'node:fs'
 import { KIB } from '../../base/units.ts'
-import { findBadPages } from '../../pipe/codecs.ts'
+import { findBadPages, lendBuffer } from '../../pipe/codecs.ts'
 import type { Container } from '../../pipe/compress.ts'
 import type { CopyJob, CopySetup } from './copy-job.ts'
 import { type Place, type SmallStored, storeSmall, storeSmallBlocks } from './store-file.ts'
@@ -14,7 +14,7 @@ import { type Place, type SmallStored, storeSmall, storeSmallBlocks } from './st
 const SMALL_BYTES_MAX = 128 * KIB
 
 /** Used by one file at a time: nothing waits between reading it and storing what was read. */
-const content = Buffer.allocUnsafeSlow(SMALL_BYTES_MAX)
+let content: Buffer | undefined
 
 export interface SmallFile {
   readonly job: CopyJob
@@ -44,6 +44,7 @@ export function copySmall(
   setup: CopySetup,
   { job, file, place, container }: SmallFile,
 ): SmallStored | 'same' | undefined {
+  content ??= lendBuffer(SMALL_BYTES_MAX).buffer
   const bytes = content.subarray(0, job.sizeBytes)
   try {
     if (readSync(file, bytes, 0, bytes.length, 0) !== bytes.length) return undefined

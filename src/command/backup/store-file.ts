@@ -66,7 +66,7 @@ export interface Storing {
   readonly stored: () => Stored
 }
 
-/** Files larger than this are read and checked while the chunk before is compressed. */
+/** Files larger than this are read and checked while the chunk before is compressed in libuv's pool. */
 const AHEAD_BYTES_MIN = 8 * MIB
 
 /** Stores a file as a whole. */
@@ -83,7 +83,8 @@ export function storeWhole(
   if (stored === original) {
     return { bytes: measured, stored: () => describe(original, original, undefined) }
   }
-  const drawn = sizeBytes > AHEAD_BYTES_MIN ? ahead(measured) : measured
+  const isAside = setup.compressType === 'gz' && sizeBytes > AHEAD_BYTES_MIN
+  const drawn = isAside ? ahead(measured) : measured
   return {
     bytes: through(drawn, ...transforms, stored),
     stored: () => describe(original, stored, undefined),
