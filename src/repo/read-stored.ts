@@ -1,7 +1,7 @@
 /** The content of one file of a backup, wherever it is stored: in another backup, in a bundle, in blocks. */
 import { type ByteSource, through } from '../pipe/pipe.ts'
 import type { Storage } from '../storage/storage.ts'
-import { loadBlockMap, readBlocks } from './stored-blocks.ts'
+import { loadBlockMap, openBlocks } from './stored-blocks.ts'
 import {
   contentFilters,
   naming,
@@ -29,6 +29,6 @@ async function* nothing(): ByteSource {}
 
 async function* readAllBlocks(storage: Storage, set: StoredSet, file: StoredBlocks): ByteSource {
   const map = await loadBlockMap(storage, set, file)
-  const everything = readBlocks(storage, { set, file, map, wanted: () => true })
+  const everything = openBlocks(storage, { set, file, map }).read([...map.keys()])
   for await (const { bytes } of everything) yield bytes
 }

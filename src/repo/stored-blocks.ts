@@ -44,12 +44,11 @@ export async function loadBlockMap(
   )
 }
 
+/** A file whose blocks are to be read. */
 export interface BlockReading {
   readonly set: StoredSet
   readonly file: StoredBlocks
   readonly map: readonly MapBlock[]
-  /** Whether the block of this number is to be read. */
-  readonly wanted: (number: number) => boolean
 }
 
 export interface BlockPiece {
@@ -58,37 +57,54 @@ export interface BlockPiece {
   readonly bytes: Buffer
 }
 
+export interface BlockReader {
+  /**
+   * The blocks of these numbers, ascending, and none before those of an earlier call; those that follow each other in one super
+   * block come as one piece.
+   */
+  read(numbers: readonly number[]): AsyncGenerator<BlockPiece, void, undefined>
+}
+
 /**
- * The wanted blocks in file order; those that follow each other in one super block come as one piece. A super block is kept
- * as long as blocks of it are to come, so that each is read once: at most one of each backup, for they are in file order.
+ * Reads blocks in file order. A super block is kept as long as blocks of it may be asked for, so that each is read once: at most
+ * one of each backup, for they are in file order.
  */
-export async function* readBlocks(
-  storage: Storage,
-  reading: BlockReading,
-): AsyncGenerator<BlockPiece, void, undefined> {
-  const { map, wanted, file } = reading
-  const numbers = map.keys().filter(wanted).toArray()
-  const contents = new Map<SuperBlock, Buffer>()
-  const lastUses = new Map(numbers.map((number) => [blockAt(map, number).superBlock, number]))
-  const superBlocks = readSuperBlocks(storage, reading, [...lastUses.keys()])
-  try {
-    for (let at = 0; at < numbers.length; ) {
-      const first = numbers[at] ?? 0
-      const { superBlock, index } = blockAt(map, first)
-      const content = contents.get(superBlock) ?? (await superBlocks.next()).value
-      if (content === undefined) throw new AppError('assert', 'a super block was not read')
-      let end = first + 1
-      for (at += 1; numbers[at] === end && map[end]?.superBlock === superBlock; at += 1) end += 1
-      if ((lastUses.get(superBlock) ?? 0) < end) contents.delete(superBlock)
-      else contents.set(superBlock, content)
-      const { sizeBytes } = file.sizes
-      yield {
-        offsetBytes: first * sizeBytes,
-        bytes: content.subarray(index * sizeBytes, (index + end - first) * sizeBytes),
-      }
+export function openBlocks(storage: Storage, reading: BlockReading): BlockReader {
+  const { map, file } = reading
+  const { sizeBytes } = file.sizes
+  const lastUses = new Map(map.map(({ superBlock }, number) => [superBlock, number]))
+  const kept = new Map<SuperBlock, Buffer>()
+  const dropBefore = (number: number): void => {
+    for (const superBlock of kept.keys()) {
+      if ((lastUses.get(superBlock) ?? 0) < number) kept.delete(superBlock)
     }
-  } finally {
-    await superBlocks.return()
+  }
+  return {
+    read: async function* (numbers) {
+      dropBefore(numbers[0] ?? 0)
+      const needed = new Set(numbers.map((number) => blockAt(map, number).superBlock))
+      const missing = [...needed].filter((superBlock) => !kept.has(superBlock))
+      const superBlocks = readSuperBlocks(storage, reading, missing)
+      try {
+        for (let at = 0; at < numbers.length; ) {
+          const first = numbers[at] ?? 0
+          const { superBlock, index } = blockAt(map, first)
+          const content = kept.get(superBlock) ?? (await superBlocks.next()).value
+          if (content === undefined) throw new AppError('assert', 'a super block was not read')
+          let end = first + 1
+          for (at += 1; numbers[at] === end && map[end]?.superBlock === superBlock; at += 1)
+            end += 1
+          if ((lastUses.get(superBlock) ?? 0) < end) kept.delete(superBlock)
+          else kept.set(superBlock, content)
+          yield {
+            offsetBytes: first * sizeBytes,
+            bytes: content.subarray(index * sizeBytes, (index + end - first) * sizeBytes),
+          }
+        }
+      } finally {
+        await superBlocks.return()
+      }
+    },
   }
 }
 

@@ -1,9 +1,14 @@
 /** A block-incremental file that is there already: only the blocks that differ are fetched. */
-import { ftruncateSync, readSync, writeSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { ftruncateSync } from 'node:fs'
+import { MIB } from '../../base/units.ts'
+import type { MapBlock } from '../../format/block-map.ts'
 import { xxh128 } from '../../pipe/codecs.ts'
-import { loadBlockMap, readBlocks } from '../../repo/stored-blocks.ts'
+import { loadBlockMap, openBlocks } from '../../repo/stored-blocks.ts'
 import type { StoredBlocks, StoredSet } from '../../repo/stored-file.ts'
 import type { Storage } from '../../storage/storage.ts'
+import type { Did } from '../../worker/message.ts'
+import { type Content, readFull, writeAll } from './target-file.ts'
 
 export interface Patching {
   readonly set: StoredSet
@@ -12,30 +17,65 @@ export interface Patching {
   readonly descriptor: number
   /** What the file's size will be. */
   readonly sizeBytes: number
+  readonly did: Did
 }
 
-/** Makes the file what the backup has, as far as block checksums tell; the caller compares the whole. Bytes written. */
+export interface Patched {
+  /** What the file is now: every byte of it was either read here or written here. */
+  readonly content: Content
+  readonly writtenBytes: number
+}
+
+/** How much of the file is looked at in one go; a whole number of blocks. */
+const WINDOW_BYTES = 4 * MIB
+
+/**
+ * Makes the file what the backup has, as far as block checksums tell; the caller compares the whole. It is read once: what
+ * its blocks and what the result are comes from the same bytes.
+ */
 export async function patchBlocks(
   storage: Storage,
-  { set, file, descriptor, sizeBytes }: Patching,
-): Promise<number> {
+  { set, file, descriptor, sizeBytes, did }: Patching,
+): Promise<Patched> {
   ftruncateSync(descriptor, sizeBytes)
   const map = await loadBlockMap(storage, set, file)
-  const different = new Set<number>()
-  const block = Buffer.allocUnsafeSlow(file.sizes.sizeBytes)
-  for (const [number, { checksum }] of map.entries()) {
-    const got = readSync(descriptor, block, 0, block.length, number * block.length)
-    const digest = xxh128(block.subarray(0, got))
-    if (digest.toString('hex', 0, file.sizes.checksumSizeBytes) !== checksum) different.add(number)
-  }
+  const blocks = openBlocks(storage, { set, file, map })
+  const hash = createHash('sha1')
+  const blockBytes = file.sizes.sizeBytes
+  const windowBlocks = Math.min(map.length, Math.max(1, Math.floor(WINDOW_BYTES / blockBytes)))
+  const window = Buffer.allocUnsafeSlow(windowBlocks * blockBytes)
+  let doneBytes = 0
   let writtenBytes = 0
-  const wanted = (number: number): boolean => different.has(number)
-  for await (const { offsetBytes, bytes } of readBlocks(storage, { set, file, map, wanted })) {
-    let written = 0
-    while (written < bytes.length) {
-      written += writeSync(descriptor, bytes, written, undefined, offsetBytes + written)
+  for (let first = 0; first < map.length; first += windowBlocks) {
+    const startBytes = first * blockBytes
+    const row = map.slice(first, first + windowBlocks)
+    const here = window.subarray(0, row.length * blockBytes)
+    let hereBytes = readFull(descriptor, here, startBytes)
+    const different = differentBlocks(here.subarray(0, hereBytes), row, file)
+    const wanted = different.map((index) => first + index)
+    for await (const { offsetBytes, bytes } of blocks.read(wanted)) {
+      writeAll(descriptor, bytes, offsetBytes)
+      bytes.copy(here, offsetBytes - startBytes)
+      hereBytes = Math.max(hereBytes, offsetBytes - startBytes + bytes.length)
+      writtenBytes += bytes.length
     }
-    writtenBytes += bytes.length
+    hash.update(here.subarray(0, hereBytes))
+    did(hereBytes)
+    doneBytes += hereBytes
   }
-  return writtenBytes
+  return { content: { sizeBytes: doneBytes, checksum: hash.digest('hex') }, writtenBytes }
+}
+
+/** Places in the row of the blocks that are not what the map says; one that is not there at all is different, too. */
+function differentBlocks(
+  bytes: Buffer,
+  row: readonly MapBlock[],
+  { sizes: { sizeBytes, checksumSizeBytes } }: StoredBlocks,
+): readonly number[] {
+  const different: number[] = []
+  for (const [index, { checksum }] of row.entries()) {
+    const digest = xxh128(bytes.subarray(index * sizeBytes, (index + 1) * sizeBytes))
+    if (digest.toString('hex', 0, checksumSizeBytes) !== checksum) different.push(index)
+  }
+  return different
 }
