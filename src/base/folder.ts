@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf } from './error.ts'
+import { mkdir } from './files.ts'
 
 const FOLDER_MODE = 0o750
 

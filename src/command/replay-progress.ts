@@ -3,8 +3,8 @@
  * from one to the next is a small file beside the locks. The line goes to standard error, which is the server's log.
  */
 import { createHash } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { readFile, rename, writeFile } from '../base/files.ts'
 import { makeFolder } from '../base/folder.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { archivePrefix } from '../format/repo-path.ts'

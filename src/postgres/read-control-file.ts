@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock, type Clock } from '../base/clock.ts'
 import { AppError, errnoOf, isErrorKind } from '../base/error.ts'
@@ -31,7 +31,7 @@ export async function readControlFile(
   const path = join(dataDir, 'global', 'pg_control')
   let previous: Buffer | undefined
   for (let reads = 1; ; reads += 1) {
-    const found = await readFirstBytes(path)
+    const found = readFirstBytes(path)
     try {
       const control = parseControlFile(found)
       const bytes = Buffer.alloc(CONTROL_FILE_PADDED_BYTES)
@@ -46,13 +46,15 @@ export async function readControlFile(
   }
 }
 
-async function readFirstBytes(path: string): Promise<Buffer> {
+function readFirstBytes(path: string): Buffer {
   try {
-    await using file = await open(path)
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(CONTROL_FILE_BYTES), {
-      position: 0,
-    })
-    return buffer.subarray(0, bytesRead)
+    const file = openSync(path, 'r')
+    try {
+      const buffer = Buffer.alloc(CONTROL_FILE_BYTES)
+      return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, 0))
+    } finally {
+      closeSync(file)
+    }
   } catch (cause) {
     if (errnoOf(cause) === 'ENOENT') {
       throw new AppError('file-missing', `'${path}' is missing`, {

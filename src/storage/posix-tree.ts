@@ -1,8 +1,8 @@
-import { unlinkSync } from 'node:fs'
-import { lstat, mkdir, open, readdir, readlink, rmdir, stat } from 'node:fs/promises'
+import { closeSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { AppError, type ErrorKind, errnoOf } from '../base/error.ts'
+import { fsync, lstat, mkdir, open, readdir, readlink, rmdir, stat } from '../base/files.ts'
 import { toBytes, toHumanText } from '../base/text.ts'
 import { joinKey, parentOf } from './key.ts'
 import { attempt, systemError } from './posix-error.ts'
@@ -223,12 +223,12 @@ async function syncPath(path: Buffer | string, shown: string): Promise<void> {
     async () => await open(path, 'r'),
   )
   try {
-    await directory.sync()
+    await fsync(directory)
   } catch (error) {
     // Some mounted file systems (CIFS) cannot sync directories; pgBackRest 2.60 does not try to there.
     if (errnoOf(error) === 'EINVAL') return
     throw systemError('path-sync', `unable to sync path ${shown}`, error)
   } finally {
-    await directory.close()
+    closeSync(directory)
   }
 }

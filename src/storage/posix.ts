@@ -9,11 +9,10 @@
  * costs more than most of them (half the time of a backup of many small files). What waits for the disk, waits aside.
  */
 import { randomUUID } from 'node:crypto'
-import { closeSync, fdatasync, fsync, open, openSync, readSync, writeSync } from 'node:fs'
-import { link, rename, stat, symlink, unlink } from 'node:fs/promises'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { promisify } from 'node:util'
 import { AppError, errnoOf } from '../base/error.ts'
+import { fdatasync, fsync, link, open, rename, stat, symlink, unlink } from '../base/files.ts'
 import { compareBytes, toBytes } from '../base/text.ts'
 import { KIB, MIB } from '../base/units.ts'
 import type { ByteSource } from '../pipe/pipe.ts'
@@ -44,10 +43,6 @@ export function openPosixStorage(options: PosixStorageOptions): Storage {
 const TEMP_SUFFIX = '.pgbackrest.tmp'
 const READ_CHUNK_BYTES = MIB
 
-/** Not synchronous: a loop of reads must let others have their turn. */
-const openFile = promisify(open)
-const syncContent = promisify(fdatasync)
-const syncEverything = promisify(fsync)
 /** Most objects are small; they should not cost a whole chunk of memory each. */
 const FIRST_READ_CHUNK_BYTES = 64 * KIB
 /** Calls under way at once for one listing: hides latency, keeps memory small. */
@@ -255,7 +250,7 @@ class PosixStorage implements Storage {
     try {
       const sizeBytes = await this.#writeBody(file, key, body)
       await this.#tree.attempt('file-sync', 'sync file', key, async () => {
-        await (synced === 'content' ? syncContent(file) : syncEverything(file))
+        await (synced === 'content' ? fdatasync(file) : fsync(file))
       })
       return sizeBytes
     } catch (error) {
@@ -303,7 +298,8 @@ class PosixStorage implements Storage {
 
   async #openForRead(key: string): Promise<number> {
     try {
-      return await openFile(this.#tree.path(key), 'r')
+      // Not synchronous: a loop of reads must let others have their turn.
+      return await open(this.#tree.path(key), 'r')
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw this.#tree.error('file-open', 'open file', key, error)
       await this.#tree.requireRoot()

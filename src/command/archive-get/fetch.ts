@@ -1,8 +1,8 @@
 /** One WAL file out of the repositories: what archive-get does, in the foreground or in the background. */
 import { createHash } from 'node:crypto'
-import { fdatasyncSync } from 'node:fs'
-import { access, open, rename, rm } from 'node:fs/promises'
-import { AppError, asAppError } from '../../base/error.ts'
+import { accessSync, closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { AppError, asAppError, type ErrorKind } from '../../base/error.ts'
+import { fdatasync } from '../../base/files.ts'
 import { type ControlFile, INVALID_CHECKPOINT_LSN } from '../../postgres/control-file.ts'
 import { readControlFile } from '../../postgres/read-control-file.ts'
 import {
@@ -16,7 +16,7 @@ import {
   readArchived,
 } from '../../repo/archive.ts'
 import { openRepos } from '../../repo/repo.ts'
-import { attempt } from '../../storage/posix-error.ts'
+import { systemError } from '../../storage/posix-error.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { noteReplay } from '../replay-progress.ts'
 
@@ -47,14 +47,14 @@ export async function getFile(
 export async function identifyCluster({ config }: Context): Promise<ControlFile> {
   const dataDir = config.text('pg-path', 1)
   const { control } = await readControlFile(dataDir)
-  if (control.checkpointLsn === INVALID_CHECKPOINT_LSN) await assertBackupLabel(dataDir)
+  if (control.checkpointLsn === INVALID_CHECKPOINT_LSN) assertBackupLabel(dataDir)
   return control
 }
 
 /** A restored cluster without its backup_label would replay from nowhere. */
-async function assertBackupLabel(dataDir: string): Promise<void> {
+function assertBackupLabel(dataDir: string): void {
   try {
-    await access(`${dataDir}/backup_label`)
+    accessSync(`${dataDir}/backup_label`)
   } catch (error) {
     throw new AppError('format', 'pg_control is from a backup but backup_label is missing', {
       hint: [
@@ -148,18 +148,17 @@ export async function deliver(context: Context, delivery: Delivery): Promise<voi
   )
 }
 
+/** By synchronous calls: they end in the page cache. What waits for the disk, waits aside, while others get the next segment. */
 async function copyOut(
   { place, file }: Match,
   { path, temp, durability }: Delivery,
 ): Promise<void> {
   try {
     const hash = createHash('sha1')
-    await using target = await openTarget(temp)
+    using target = openTarget(temp)
     for await (const chunk of readArchived(place, file)) {
       hash.update(chunk)
-      await attempt('file-write', `unable to write '${temp}'`, async () => {
-        await target.writeFile(chunk)
-      })
+      target.write(chunk)
     }
     const found = hash.digest('hex')
     if (file.checksum !== undefined && file.checksum !== found) {
@@ -169,15 +168,40 @@ async function copyOut(
         { hint: 'the stored segment is damaged; another repository or backup may have it.' },
       )
     }
-    if (durability === 'synced') fdatasyncSync(target.fd)
-    await rename(temp, path)
+    if (durability === 'synced') await fdatasync(target.fd)
+    renameSync(temp, path)
   } catch (error) {
-    await rm(temp, { force: true })
+    rmSync(temp, { force: true })
     throw error
   }
 }
 
-async function openTarget(path: string): ReturnType<typeof open> {
-  const doing = `unable to open '${path}' for write`
-  return await attempt('file-open', doing, async () => await open(path, 'w', 0o600))
+interface Target extends Disposable {
+  readonly fd: number
+  write(chunk: Buffer): void
+}
+
+function openTarget(path: string): Target {
+  const fd = attempted('file-open', `unable to open '${path}' for write`, () =>
+    openSync(path, 'w', 0o600),
+  )
+  return {
+    fd,
+    write: (chunk) => {
+      attempted('file-write', `unable to write '${path}'`, () => {
+        for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at)
+      })
+    },
+    [Symbol.dispose]: () => {
+      closeSync(fd)
+    },
+  }
+}
+
+function attempted<T>(kind: ErrorKind, doing: string, call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw systemError(kind, doing, error)
+  }
 }

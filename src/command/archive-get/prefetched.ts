@@ -1,7 +1,7 @@
 /** archive-get with archive-async: takes a segment that was fetched in advance, and has the next ones fetched. */
-import { copyFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, asAppError, errnoOf } from '../../base/error.ts'
+import { copyFile, rename, rm, stat } from '../../base/files.ts'
 import { nextSegment, type SegmentName } from '../../format/wal.ts'
 import type { Context } from '../command.ts'
 import { noteReplay } from '../replay-progress.ts'

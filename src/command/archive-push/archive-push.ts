@@ -2,7 +2,7 @@
  * archive-push: PostgreSQL's archive_command. Exit 0 is a promise that the segment is durable in the repository, because
  * PostgreSQL recycles its own copy on the strength of it.
  */
-import { realpath } from 'node:fs/promises'
+import { realpathSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { AppError, errnoOf } from '../../base/error.ts'
 import { SECOND_MS } from '../../base/units.ts'
@@ -16,7 +16,7 @@ const CATCH_UP_MS = 2 * SECOND_MS
 export async function archivePush(context: Context): Promise<number> {
   const { config, log } = context
   assertNotStopped(config.text('lock-path'), stanzaOf(context))
-  const file = await locate(context)
+  const file = locate(context)
   if (config.flag('archive-async')) {
     const { pushInBackground } = await import('./foreground.ts')
     return await pushInBackground(context, file)
@@ -52,7 +52,7 @@ async function settle(context: Context, targets: readonly Target[]): Promise<voi
 }
 
 /** The file to push: absolute, or relative to the data directory, which must then be the current directory. */
-async function locate({ config }: Context): Promise<WalFile> {
+function locate({ config }: Context): WalFile {
   const parameter = config.parameters[0] ?? ''
   if (parameter.startsWith('/')) return { name: basename(parameter), path: parameter }
   if (!config.has('pg-path', 1)) {
@@ -69,7 +69,8 @@ async function locate({ config }: Context): Promise<WalFile> {
   }
   const dataDir = config.text('pg-path', 1)
   if (process.cwd() !== dataDir) {
-    const [here, there] = await Promise.all([realpath('.'), realpathOf(dataDir)])
+    const here = realpathSync('.')
+    const there = realpathOf(dataDir)
     if (here !== there) {
       throw new AppError(
         'option-invalid-value',
@@ -81,9 +82,9 @@ async function locate({ config }: Context): Promise<WalFile> {
   return { name: basename(parameter), path: `${dataDir}/${parameter}` }
 }
 
-async function realpathOf(path: string): Promise<string> {
+function realpathOf(path: string): string {
   try {
-    return await realpath(path)
+    return realpathSync(path)
   } catch (error) {
     throw new AppError(
       'path-missing',

@@ -1,6 +1,6 @@
 /** The queue of WAL files that PostgreSQL wants archived: `archive_status/<name>.ready` beside the WAL (PostgreSQL 13 to 18). */
-import { readdir } from 'node:fs/promises'
 import { AppError, errnoOf } from '../../base/error.ts'
+import { readdir } from '../../base/files.ts'
 import { formatSize } from '../../base/units.ts'
 import { isSegmentName } from '../../format/wal.ts'
 import type { Context } from '../command.ts'

@@ -5,9 +5,9 @@
  * advance. Layout, names and contents are pgBackRest 2.60's, so that either program goes on where the other stopped.
  * Everything here can be made anew: a lost answer is asked for again, a lost segment fetched again. So nothing is synced.
  */
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, asAppError, errnoOf, type ErrorKind } from '../../base/error.ts'
+import { readdir, readFile, rename, rm, writeFile } from '../../base/files.ts'
 import { makeFolder } from '../../base/folder.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { parseStatus, renderStatus, type Status, type StatusKind } from './status.ts'
