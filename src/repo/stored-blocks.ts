@@ -5,11 +5,12 @@ import { MIB } from '../base/units.ts'
 import { decodeBlockMap, type MapBlock, type SuperBlock } from '../format/block-map.ts'
 import { backupPrefix, blocksKey, bundleKey } from '../format/repo-path.ts'
 import { decryptor } from '../pipe/cipher.ts'
+import { lendBuffer } from '../pipe/codecs.ts'
 import { type ByteSource, collect, through } from '../pipe/pipe.ts'
 import type { Storage } from '../storage/storage.ts'
 import {
   contentFilters,
-  contentNow,
+  contentInto,
   named,
   naming,
   type StoredBlocks,
@@ -54,6 +55,7 @@ export interface BlockReading {
 export interface BlockPiece {
   /** Where in the file it belongs. */
   readonly offsetBytes: number
+  /** Valid until the next piece is asked for. */
   readonly bytes: Buffer
 }
 
@@ -95,7 +97,7 @@ export function openBlocks(storage: Storage, reading: BlockReading): BlockReader
           for (at += 1; numbers[at] === end && map[end]?.superBlock === superBlock; at += 1)
             end += 1
           if ((lastUses.get(superBlock) ?? 0) < end) kept.delete(superBlock)
-          else kept.set(superBlock, content)
+          else if (!kept.has(superBlock)) kept.set(superBlock, Buffer.from(content))
           yield {
             offsetBytes: first * sizeBytes,
             bytes: content.subarray(index * sizeBytes, (index + end - first) * sizeBytes),
@@ -114,12 +116,18 @@ function blockAt(map: readonly MapBlock[], number: number): MapBlock {
   return block
 }
 
-/** Contents of super blocks in the given order. What lies one after the other in one object is read in one go. */
+/**
+ * Contents of super blocks in the given order, each valid until the next one. What lies one after the other in one object is read
+ * in one go.
+ */
 async function* readSuperBlocks(
   storage: Storage,
   { set, file }: BlockReading,
   superBlocks: readonly SuperBlock[],
 ): AsyncGenerator<Buffer, void, undefined> {
+  const sizes = superBlocks.map(({ sizeBytes }) => Math.min(sizeBytes, AT_ONCE_BYTES_MAX))
+  // A byte more than is expected, so that the end is seen.
+  using lent = lendBuffer(sizes.reduce((left, right) => Math.max(left, right), 0) + 1)
   for (const row of adjacentRows(superBlocks)) {
     const [first, last] = [row[0], row.at(-1)]
     if (first === undefined || last === undefined) continue
@@ -130,7 +138,7 @@ async function* readSuperBlocks(
     const chunks = { rest: Buffer.alloc(0), more: stored }
     try {
       for (const superBlock of row) {
-        yield await whole(contentOf(set, superBlock, chunks), superBlock, {
+        yield await whole(contentOf(set, superBlock, { chunks, into: lent.buffer }), superBlock, {
           key,
           where: `${storage.location}/${key}`,
         })
@@ -196,19 +204,24 @@ async function takeAll(chunks: Chunks, sizeBytes: number): Promise<Buffer> {
   return bytes
 }
 
+interface Decoding {
+  readonly chunks: Chunks
+  readonly into: Buffer
+}
+
 /** Decoded at once, unless it is uncommonly large: a stream would copy every byte several times. RangeError: too much. */
 async function contentOf(
   set: StoredSet,
   { sizeBytes, storedBytes }: SuperBlock,
-  chunks: Chunks,
+  { chunks, into }: Decoding,
 ): Promise<Buffer> {
   if (Math.max(sizeBytes, storedBytes) > AT_ONCE_BYTES_MAX) {
     const content = through(take(chunks, storedBytes), ...contentFilters(set, 'raw'))
     return await collect(content, sizeBytes)
   }
-  const stored = await takeAll(chunks, storedBytes)
-  const content = contentNow(set, 'raw', { bytes: stored, sizeBytes })
-  if (content === undefined) throw new RangeError('more than fits at once')
+  const bytes = await takeAll(chunks, storedBytes)
+  const content = contentInto(set, 'raw', { bytes, into })
+  if (content === undefined) throw new RangeError('more than it should be')
   return content
 }
 

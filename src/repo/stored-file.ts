@@ -8,6 +8,7 @@ import { decryptor, decryptWhole } from '../pipe/cipher.ts'
 import { type Container, decompressNow, decompressor } from '../pipe/compress.ts'
 import type { CompressType } from '../pipe/compress-type.ts'
 import type { ByteSource, Filter } from '../pipe/pipe.ts'
+import { zstDecompressInto } from '../pipe/zst.ts'
 import type { GetRange } from '../storage/storage.ts'
 
 /** What the files of one backup have in common. */
@@ -85,19 +86,22 @@ export function contentFilters(set: StoredSet, container: Container): readonly F
 }
 
 /**
- * From stored bytes that are all there to content that should have `sizeBytes`, without waiting. Throws as the filters do.
- * Undefined when it is far too much.
+ * From stored bytes that are all there to content, without waiting: the first bytes of `into`, or else a buffer of its own.
+ * Throws as the filters do. Undefined when `into` has no room for it.
  */
-export function contentNow(
+export function contentInto(
   { cipherPass, compressType: type }: StoredSet,
   container: Container,
-  { bytes, sizeBytes }: { readonly bytes: Buffer; readonly sizeBytes: number },
+  { bytes, into }: { readonly bytes: Buffer; readonly into: Buffer },
 ): Buffer | undefined {
   const packed =
     cipherPass === undefined ? bytes : decryptWhole(bytes, new Secret(cipherPass), container)
-  const content = decompressNow(packed, { type, container }, sizeBytes)
-  // The caller may use its bytes for others.
-  return content === bytes ? Buffer.from(content) : content
+  if (type === 'zst') {
+    const sizeBytes = zstDecompressInto(packed, into)
+    return sizeBytes === undefined ? undefined : into.subarray(0, sizeBytes)
+  }
+  const content = decompressNow(packed, { type, container }, into.length)
+  return content === undefined || content.length > into.length ? undefined : content
 }
 
 /** Storage names what it cannot read; what cannot be decoded does not know where it comes from, so it is told here. */

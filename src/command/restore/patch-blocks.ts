@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { ftruncateSync } from 'node:fs'
 import { MIB } from '../../base/units.ts'
 import type { MapBlock } from '../../format/block-map.ts'
-import { xxh128 } from '../../pipe/codecs.ts'
+import { blockDigests, lendBuffer } from '../../pipe/codecs.ts'
 import { loadBlockMap, openBlocks } from '../../repo/stored-blocks.ts'
 import type { StoredBlocks, StoredSet } from '../../repo/stored-file.ts'
 import type { Storage } from '../../storage/storage.ts'
@@ -27,7 +27,7 @@ export interface Patched {
 }
 
 /** How much of the file is looked at in one go; a whole number of blocks. */
-const WINDOW_BYTES = 4 * MIB
+const WINDOW_BYTES = 1 * MIB
 
 /**
  * Makes the file what the backup has, as far as block checksums tell; the caller compares the whole. It is read once: what
@@ -43,13 +43,13 @@ export async function patchBlocks(
   const hash = createHash('sha1')
   const blockBytes = file.sizes.sizeBytes
   const windowBlocks = Math.min(map.length, Math.max(1, Math.floor(WINDOW_BYTES / blockBytes)))
-  const window = Buffer.allocUnsafeSlow(windowBlocks * blockBytes)
+  using window = lendBuffer(windowBlocks * blockBytes)
   let doneBytes = 0
   let writtenBytes = 0
   for (let first = 0; first < map.length; first += windowBlocks) {
     const startBytes = first * blockBytes
     const row = map.slice(first, first + windowBlocks)
-    const here = window.subarray(0, row.length * blockBytes)
+    const here = window.buffer.subarray(0, row.length * blockBytes)
     let hereBytes = readFull(descriptor, here, startBytes)
     const different = differentBlocks(here.subarray(0, hereBytes), row, file)
     const wanted = different.map((index) => first + index)
@@ -70,12 +70,8 @@ export async function patchBlocks(
 function differentBlocks(
   bytes: Buffer,
   row: readonly MapBlock[],
-  { sizes: { sizeBytes, checksumSizeBytes } }: StoredBlocks,
+  { sizes }: StoredBlocks,
 ): readonly number[] {
-  const different: number[] = []
-  for (const [index, { checksum }] of row.entries()) {
-    const digest = xxh128(bytes.subarray(index * sizeBytes, (index + 1) * sizeBytes))
-    if (digest.toString('hex', 0, checksumSizeBytes) !== checksum) different.push(index)
-  }
-  return different
+  const digests = blockDigests(bytes, sizes)
+  return row.flatMap(({ checksum }, index) => (digests[index] === checksum ? [] : [index]))
 }

@@ -9,9 +9,10 @@ import { promisify } from 'node:util'
 import { AppError } from '../../base/error.ts'
 import { toHumanText } from '../../base/text.ts'
 import { MIB, SECOND_MS } from '../../base/units.ts'
+import { lendBuffer } from '../../pipe/codecs.ts'
 import { readStored } from '../../repo/read-stored.ts'
 import { readTogether } from '../../repo/read-together.ts'
-import { contentNow, named, type StoredFile, type StoredSet } from '../../repo/stored-file.ts'
+import { contentInto, named, type StoredFile, type StoredSet } from '../../repo/stored-file.ts'
 import { attempt } from '../../storage/posix-error.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Did } from '../../worker/message.ts'
@@ -165,15 +166,17 @@ interface Filling {
   readonly descriptor: number
 }
 
-/** Writes a new file of stored bytes that are all there. Undefined when they hold far too much. */
+/** Writes a new file of stored bytes that are all there. Undefined when they hold too much. */
 function fillNow(
   { storage, set, did }: Placing,
   { job, packed, descriptor }: Filling,
 ): Content | undefined {
   const { stored, sizeBytes } = job
   if (stored.kind !== 'whole') return undefined
+  // A byte more than is expected, so that the end is seen.
+  using lent = lendBuffer(sizeBytes + 1)
   const content = decoded(`${storage.location}/${stored.key}`, () =>
-    contentNow(set, stored.container, { bytes: packed, sizeBytes }),
+    contentInto(set, stored.container, { bytes: packed, into: lent.buffer }),
   )
   if (content === undefined) return undefined
   writeAll(descriptor, content, 0)
