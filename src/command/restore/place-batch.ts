@@ -25,6 +25,7 @@ import {
   openExisting,
   openTarget,
   writeAll,
+  writeAside,
 } from './target-file.ts'
 
 export interface Placing {
@@ -197,7 +198,7 @@ interface Source {
   readonly descriptor: number
 }
 
-/** Writes a new file; what was written. */
+/** Writes a new file, each piece while it is hashed; what was written. */
 async function fill(
   { storage, set, did }: Placing,
   { stored, descriptor }: Source,
@@ -207,8 +208,9 @@ async function fill(
   let unsyncedBytes = 0
   let flushing = Promise.resolve()
   for await (const chunk of readStored(storage, set, stored)) {
+    const writing = writeAside(descriptor, chunk, sizeBytes)
     digest.update(chunk)
-    writeAll(descriptor, chunk, sizeBytes)
+    await writing
     did(chunk.length)
     sizeBytes += chunk.length
     unsyncedBytes += chunk.length

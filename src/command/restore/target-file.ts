@@ -8,6 +8,7 @@ import {
   futimesSync,
   openSync,
   readSync,
+  write,
   writeSync,
 } from 'node:fs'
 import { toBytes, toHumanText } from '../../base/text.ts'
@@ -73,6 +74,26 @@ export function writeAll(descriptor: number, bytes: Buffer, offsetBytes: number)
   for (let done = 0; done < bytes.length; ) {
     done += writeSync(descriptor, bytes, done, bytes.length - done, offsetBytes + done)
   }
+}
+
+/** `writeAll` in libuv's pool; the caller has something else to do meanwhile. */
+export async function writeAside(
+  descriptor: number,
+  bytes: Buffer,
+  offsetBytes: number,
+): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += await writeSome(descriptor, bytes.subarray(done), offsetBytes + done)
+  }
+}
+
+async function writeSome(descriptor: number, bytes: Buffer, offsetBytes: number): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    write(descriptor, bytes, 0, bytes.length, offsetBytes, (error, writtenBytes) => {
+      if (error === null) resolve(writtenBytes)
+      else reject(error)
+    })
+  })
 }
 
 /** As many bytes as there are, or fit. */
