@@ -2,7 +2,6 @@
  * The composition point: arguments in, exit code out. The only place that reads argv and the environment, prints, listens
  * to signals and turns errors into text.
  */
-import { randomBytes } from 'node:crypto'
 import { setPriority } from 'node:os'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { AppError, asAppError, errnoOf } from '../base/error.ts'
@@ -66,8 +65,7 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
   const log = openLog(clock, logSinks(program, config))
   const quiet = QUIET_COMMANDS.has(config.command)
   const startMs = clock.nowMs()
-  const execId =
-    config.optionalText('exec-id') ?? `${process.pid}-${randomBytes(4).toString('hex')}`
+  const execId = config.optionalText('exec-id') ?? `${process.pid}-${fourRandomBytes()}`
   const say = (text: string): void => {
     if (quiet) log.debug(text)
     else log.info(text)
@@ -110,6 +108,13 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
   } finally {
     interrupt.stop()
   }
+}
+
+/** Hexadecimal. No secret, and so without `node:crypto`, which takes long to load. */
+function fourRandomBytes(): string {
+  return Math.floor(Math.random() * 2 ** 32)
+    .toString(16)
+    .padStart(8, '0')
 }
 
 /** As pgBackRest writes it: `archive-push:async`. */

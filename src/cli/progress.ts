@@ -13,8 +13,12 @@ export interface ProgressDisplay {
 }
 
 export function openProgress(program: Pick<Program, 'writeError'>, clock: Clock): ProgressDisplay {
-  const terminal = process.stderr.isTTY && (process.stderr.columns ?? 0) > 40
-  const intervalMs = terminal ? TTY_INTERVAL_MS : PLAIN_INTERVAL_MS
+  // Opening standard error takes milliseconds, and most runs show nothing.
+  let device: 'terminal' | 'other' | undefined
+  const isTerminal = (): boolean => {
+    device ??= process.stderr.isTTY && (process.stderr.columns ?? 0) > 40 ? 'terminal' : 'other'
+    return device === 'terminal'
+  }
   let step = ''
   let startMs = 0
   let shownMs = 0
@@ -22,7 +26,7 @@ export function openProgress(program: Pick<Program, 'writeError'>, clock: Clock)
   return {
     show: (state) => {
       if (state === undefined) {
-        if (drawn && terminal) program.writeError('\r\u001B[K')
+        if (drawn && isTerminal()) program.writeError('\r\u001B[K')
         drawn = false
         step = ''
         return
@@ -37,11 +41,11 @@ export function openProgress(program: Pick<Program, 'writeError'>, clock: Clock)
         startMs = nowMs
         shownMs = nowMs
       }
-      if (nowMs - shownMs < intervalMs) return
+      if (nowMs - shownMs < (isTerminal() ? TTY_INTERVAL_MS : PLAIN_INTERVAL_MS)) return
       shownMs = nowMs
       drawn = true
       const line = progressText(state, nowMs - startMs)
-      program.writeError(terminal ? `\r\u001B[K${bar(state)} ${line}` : `${line}\n`)
+      program.writeError(isTerminal() ? `\r\u001B[K${bar(state)} ${line}` : `${line}\n`)
     },
   }
 }

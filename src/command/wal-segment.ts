@@ -1,7 +1,7 @@
 /** A WAL file on its way into the archive: read, hashed and compressed, each at most once. */
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { AppError, errnoOf } from '../base/error.ts'
+import { AppError, assertThat, errnoOf } from '../base/error.ts'
 import { MIB } from '../base/units.ts'
 import { compressor } from '../pipe/compress.ts'
 import type { CompressType } from '../pipe/compress-type.ts'
@@ -67,18 +67,25 @@ async function hold(file: WalFile, packing: Packing): Promise<Held> {
 }
 
 async function holdPieces(file: WalFile, level: number): Promise<Held> {
-  const hash = createHash('sha1')
+  let hash: Hash | undefined
   using wal = openWal(file)
-  const packed = await zstPieces(level, (into) => {
-    let gotBytes = 0
-    while (gotBytes < into.length) {
-      const bytesRead = readSync(wal.fd, into, gotBytes, into.length - gotBytes, null)
-      if (bytesRead === 0) break
-      gotBytes += bytesRead
-    }
-    hash.update(into.subarray(0, gotBytes))
-    return gotBytes
+  const packed = await zstPieces(level, {
+    read: (into) => {
+      let gotBytes = 0
+      while (gotBytes < into.length) {
+        const bytesRead = readSync(wal.fd, into, gotBytes, into.length - gotBytes, null)
+        if (bytesRead === 0) break
+        gotBytes += bytesRead
+      }
+      return gotBytes
+    },
+    see: (piece) => {
+      // Loading what hashes takes a while: not before something is being compressed.
+      hash ??= createHash('sha1')
+      hash.update(piece)
+    },
   })
+  assertThat(hash !== undefined, 'every content has a piece')
   return { sha1: hash.digest('hex'), packed }
 }
 

@@ -5,7 +5,7 @@ import { MIB } from '../base/units.ts'
 import { collect, single, through } from './pipe.ts'
 import { zstDecompressor } from './zst.ts'
 import { zstFrame } from './zst-frame.ts'
-import { zstPieces } from './zst-pieces.ts'
+import { type PieceReader, zstPieces } from './zst-pieces.ts'
 
 const PIECE_BYTES = 2 * MIB
 
@@ -16,12 +16,15 @@ function contentOf(sizeBytes: number): Buffer {
   return content
 }
 
-function readerOf(content: Buffer): (into: Buffer) => number {
+function readerOf(content: Buffer): PieceReader {
   let at = 0
-  return (into) => {
-    const gotBytes = content.copy(into, 0, at)
-    at += gotBytes
-    return gotBytes
+  return {
+    read: (into) => {
+      const gotBytes = content.copy(into, 0, at)
+      at += gotBytes
+      return gotBytes
+    },
+    see: () => undefined,
   }
 }
 
@@ -77,6 +80,19 @@ test('what the reader throws is thrown, at any piece', async () => {
       pieces += 1
       return into.length
     }
-    await assert.rejects(zstPieces(3, read), /the disk is gone/)
+    const reader = { read, see: () => undefined }
+    await assert.rejects(zstPieces(3, reader), /the disk is gone/)
+  }
+})
+
+test('every piece is seen once, in order and as it was read', async () => {
+  for (const sizeBytes of [0, 1, PIECE_BYTES, 5 * MIB, 6 * MIB]) {
+    const content = contentOf(sizeBytes)
+    const seen: Buffer[] = []
+    const see = (piece: Buffer): void => {
+      seen.push(Buffer.from(piece))
+    }
+    await zstPieces(3, { ...readerOf(content), see })
+    assert(Buffer.concat(seen).equals(content))
   }
 })

@@ -16,30 +16,37 @@ export const PIECES_LEVEL_MAX = 9
 /** One piece is read and hashed while others are compressed. More would only cost memory, and fresh memory costs time. */
 const LANES = 2
 
-/**
- * `read` fills a buffer from its start and answers how many bytes it got, fewer than it asked for only at the end of the
- * input. Resolves to the frames, whose bytes in a row are a zst file. Throws what `read` throws, and `memory`.
- */
-export async function zstPieces(
-  level: number,
-  read: (into: Buffer) => number,
-): Promise<readonly Buffer[]> {
+export interface PieceReader {
+  /** Fills a buffer from its start; how many bytes it got, fewer than it asked for only at the end of the input. */
+  read(into: Buffer): number
+  /** Gets each piece in turn, while it and the next one are being compressed. */
+  see(piece: Buffer): void
+}
+
+/** Resolves to the frames, whose bytes in a row are a zst file. Throws what `reader` throws, and `memory`. */
+export async function zstPieces(level: number, reader: PieceReader): Promise<readonly Buffer[]> {
   const lanes = Array.from({ length: LANES }, () => openLane(level))
   const frames: Promise<readonly Buffer[]>[] = []
+  let unseen: Buffer | undefined
   try {
     for (;;) {
       const lane = lanes[frames.length % LANES]
       assertThat(lane !== undefined, 'there are lanes')
       // The lane is done with its buffer, and what failed before is thrown first.
       await frames.at(-LANES)
-      const gotBytes = read(lane.buffer)
+      const gotBytes = reader.read(lane.buffer)
       if (gotBytes > 0 || frames.length === 0) {
         const frame = compressFrame(lane, gotBytes)
         // Thrown when it is awaited.
         frame.catch(() => undefined)
         frames.push(frame)
       }
-      if (gotBytes < lane.buffer.length) return (await Promise.all(frames)).flat()
+      if (unseen !== undefined) reader.see(unseen)
+      unseen = lane.buffer.subarray(0, gotBytes)
+      if (gotBytes < lane.buffer.length) {
+        reader.see(unseen)
+        return (await Promise.all(frames)).flat()
+      }
     }
   } finally {
     await Promise.allSettled(frames)
