@@ -1,7 +1,28 @@
 /** Small stored pieces, read together: those that lie side by side in one object cost one call. */
+import { compareBytes } from '../base/text.ts'
 import { MIB } from '../base/units.ts'
+import type { ManifestFile } from '../format/manifest.ts'
 import { collect } from '../pipe/pipe.ts'
 import type { GetRange, Storage } from '../storage/storage.ts'
+
+/** What is stored whole and has no more content than this is read at once, and decoded in memory. */
+export const SMALL_BYTES_MAX = 1 * MIB
+
+/**
+ * Large files first, the largest at once, so that the last worker is not left alone with one; small files as they lie in
+ * bundles, so that they can be read together.
+ */
+export function inReadingOrder(left: ManifestFile, right: ManifestFile): number {
+  if (Math.max(left.sizeBytes, right.sizeBytes) > SMALL_BYTES_MAX) {
+    return right.sizeBytes - left.sizeBytes
+  }
+  if (left.reference !== right.reference) {
+    return compareBytes(left.reference ?? '', right.reference ?? '')
+  }
+  return (
+    (left.bundleId ?? 0) - (right.bundleId ?? 0) || left.bundleOffsetBytes - right.bundleOffsetBytes
+  )
+}
 
 export interface StoredPiece {
   readonly key: string

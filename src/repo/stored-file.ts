@@ -90,7 +90,7 @@ export function contentFilters(set: StoredSet, container: Container): readonly F
  * Throws as the filters do. Undefined when `into` has no room for it.
  */
 export function contentInto(
-  { cipherPass, compressType: type }: StoredSet,
+  { cipherPass, compressType: type }: Pick<StoredSet, 'cipherPass' | 'compressType'>,
   container: Container,
   { bytes, into }: { readonly bytes: Buffer; readonly into: Buffer },
 ): Buffer | undefined {

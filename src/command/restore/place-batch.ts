@@ -11,7 +11,7 @@ import { toHumanText } from '../../base/text.ts'
 import { MIB, SECOND_MS } from '../../base/units.ts'
 import { lendBuffer } from '../../pipe/codecs.ts'
 import { readStored } from '../../repo/read-stored.ts'
-import { readTogether } from '../../repo/read-together.ts'
+import { readTogether, SMALL_BYTES_MAX } from '../../repo/read-together.ts'
 import { contentInto, named, type StoredFile, type StoredSet } from '../../repo/stored-file.ts'
 import { attempt } from '../../storage/posix-error.ts'
 import type { Storage } from '../../storage/storage.ts'
@@ -34,8 +34,6 @@ export interface Placing {
   readonly did: Did
 }
 
-/** What is stored whole and is no longer than this is decoded at once, in memory. */
-export const SMALL_BYTES_MAX = 1 * MIB
 /** A large file goes to the disk in pieces of this size while the next one is made, not all at its end. */
 const FLUSH_BYTES = 64 * MIB
 

@@ -1,9 +1,9 @@
 /** The files of a restore: threads fetch them, this tells how far they are. */
 import { availableParallelism } from 'node:os'
 import { assertThat } from '../../base/error.ts'
-import { compareBytes, toHumanText } from '../../base/text.ts'
+import { toHumanText } from '../../base/text.ts'
 import { formatSize } from '../../base/units.ts'
-import type { ManifestFile } from '../../format/manifest.ts'
+import { inReadingOrder } from '../../repo/read-together.ts'
 import type { StanzaLock } from '../../repo/lock.ts'
 import { storageSpec } from '../../repo/repo.ts'
 import { storedFile, storedSet } from '../../repo/stored-file.ts'
@@ -15,7 +15,6 @@ import { isLeftOut } from './databases.ts'
 import { CONTROL_PENDING_NAME } from './finish.ts'
 import { diskPathOf } from './mapping.ts'
 import type { OwnerOf } from './place.ts'
-import { SMALL_BYTES_MAX } from './place-batch.ts'
 import type { RestorePlan } from './plan.ts'
 import type { Placed } from './plan-text.ts'
 
@@ -76,7 +75,7 @@ function* placeJobs(
   { stanza, manifest, mode, leftOut }: RestorePlan,
   ownerOf: OwnerOf,
 ): Generator<PlaceJob, void, undefined> {
-  for (const file of manifest.files.toSorted(inOrderOfWork)) {
+  for (const file of manifest.files.toSorted(inReadingOrder)) {
     const disk = diskPathOf(manifest, file.name)
     const control = file.name === 'pg_data/global/pg_control'
     yield {
@@ -91,22 +90,6 @@ function* placeJobs(
       existing: existingOf(mode, file.timestampS < manifest.copyStartS ? 'before' : 'during'),
     }
   }
-}
-
-/**
- * Large files first, the largest at once, so that the last worker is not left alone with one; small files as they lie in
- * bundles, so that they can be read together.
- */
-function inOrderOfWork(left: ManifestFile, right: ManifestFile): number {
-  if (Math.max(left.sizeBytes, right.sizeBytes) > SMALL_BYTES_MAX) {
-    return right.sizeBytes - left.sizeBytes
-  }
-  if (left.reference !== right.reference) {
-    return compareBytes(left.reference ?? '', right.reference ?? '')
-  }
-  return (
-    (left.bundleId ?? 0) - (right.bundleId ?? 0) || left.bundleOffsetBytes - right.bundleOffsetBytes
-  )
 }
 
 /** A file that changed while it was copied may differ although it has the size and the time. */

@@ -10,6 +10,7 @@ import { backupInfoKey, manifestHistoryKey, manifestKey } from '../../format/rep
 import { decryptor } from '../../pipe/cipher.ts'
 import { decompressor } from '../../pipe/compress.ts'
 import { measure, through } from '../../pipe/pipe.ts'
+import { inReadingOrder } from '../../repo/read-together.ts'
 import { loadBackupInfo } from '../../repo/repo.ts'
 import { batchesOf } from '../../worker/batch.ts'
 import type { Checkable, Checker } from './checker.ts'
@@ -246,7 +247,7 @@ async function verifyFiles(
   const { label } = manifest
   const claim = claimsOf(checker.stanza, manifest)
   function* jobs(): Generator<FileJob, void, undefined> {
-    for (const file of manifest.files) {
+    for (const file of manifest.files.toSorted(inReadingOrder)) {
       const claimed = claim(file)
       if (claimed === undefined || memory.seen.has(claimed.id)) {
         const known = claimed && memory.wrong.get(claimed.id)

@@ -21,6 +21,7 @@ import {
 import type { GetRange, Storage } from '../../storage/storage.ts'
 import { together } from '../../worker/batch.ts'
 import type { Did } from '../../worker/message.ts'
+import { findRight } from './check-small.ts'
 import { damaged, isOutcome, type Outcome, outcomeOf, VALID } from './outcome.ts'
 import { headBytes, type Nature, unnatural } from './nature.ts'
 
@@ -59,12 +60,15 @@ export interface CheckBatch {
 
 /** Checks one batch; outcomes in the order of its pieces. Never throws what a storage threw. */
 export function checkPieces(storage: Storage): (batch: CheckBatch) => Promise<readonly Outcome[]> {
-  return async ({ level, cipherPass, pieces }) => {
+  return async (batch) => {
+    const { level, cipherPass, pieces } = batch
+    if (level === 'presence') {
+      return await together(pieces, async (piece) => await checkPresence(storage, piece))
+    }
+    const right = await findRight(storage, batch)
     const pass = cipherPass === undefined ? undefined : new Secret(cipherPass)
     return await together(pieces, async (piece) =>
-      level === 'presence'
-        ? await checkPresence(storage, piece)
-        : await checkContent(storage, piece, pass),
+      right.has(piece) ? VALID : await checkContent(storage, piece, pass),
     )
   }
 }
