@@ -89,6 +89,7 @@ async function storeBlocks(): Promise<StoredFile> {
     kind: 'blocks',
     name: 'pg_data/base/1/2',
     key,
+    startBytes: 0,
     mapRange: { offsetBytes: changed.length, sizeBytes: map.length },
     sizes: SIZES,
   }

@@ -164,7 +164,7 @@ function adjacentRows(superBlocks: readonly SuperBlock[]): readonly (readonly Su
 }
 
 /** The object that holds a super block: the file itself, or a bundle, of one of the backups. */
-function containerKey(
+export function containerKey(
   { stanza, references }: StoredSet,
   { name }: StoredBlocks,
   { reference, bundleId }: SuperBlock,

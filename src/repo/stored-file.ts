@@ -39,6 +39,8 @@ export interface StoredBlocks {
   readonly name: string
   /** The object that holds the newest blocks and the map. */
   readonly key: string
+  /** Where its bytes begin in that object; they end with the map. */
+  readonly startBytes: number
   readonly mapRange: GetRange
   readonly sizes: BlockSizes
 }
@@ -63,6 +65,7 @@ export function storedFile(stanza: string, manifest: Manifest, file: ManifestFil
       kind: 'blocks',
       name: file.name,
       key,
+      startBytes: offsetBytes,
       mapRange: { offsetBytes: mapOffsetBytes, sizeBytes: block.mapSizeBytes },
       sizes: { sizeBytes: block.sizeBytes, checksumSizeBytes: block.checksumSizeBytes },
     }
@@ -75,6 +78,14 @@ export function storedFile(stanza: string, manifest: Manifest, file: ManifestFil
     range: { offsetBytes, sizeBytes },
     container: manifest.bundleRaw ? 'raw' : 'normal',
   }
+}
+
+/** The bytes of an object that a file has to itself; undefined: all of them. */
+export function ownRange(stored: Exclude<StoredFile, { kind: 'empty' }>): GetRange | undefined {
+  if (stored.kind === 'whole') return stored.range
+  const { startBytes, mapRange } = stored
+  const endBytes = mapRange.offsetBytes + mapRange.sizeBytes
+  return { offsetBytes: startBytes, sizeBytes: endBytes - startBytes }
 }
 
 /** From stored bytes to content. */

@@ -115,7 +115,7 @@ async function storeBefore(name: string, content: Buffer): Promise<StoredBlocks>
   const sizeBytes = await storage.put(key, bytes)
   const mapSizeBytes = stored().block?.mapSizeBytes ?? 0
   const mapRange = { offsetBytes: sizeBytes - mapSizeBytes, sizeBytes: mapSizeBytes }
-  return { kind: 'blocks', name: `pg_data/${name}`, key, mapRange, sizes: SIZES }
+  return { kind: 'blocks', name: `pg_data/${name}`, key, startBytes: 0, mapRange, sizes: SIZES }
 }
 
 test('a file that block checksums cannot tell from the one before is stored all the same', async () => {
@@ -174,7 +174,7 @@ function storedOf(result: Copied, job: CopyJob): StoredFile {
   const { mapSizeBytes, ...sizes } = block
   const mapOffsetBytes = offsetBytes + repoSizeBytes - mapSizeBytes
   const mapRange = { offsetBytes: mapOffsetBytes, sizeBytes: mapSizeBytes }
-  return { kind: 'blocks', name: job.name, key, mapRange, sizes }
+  return { kind: 'blocks', name: job.name, key, startBytes: offsetBytes, mapRange, sizes }
 }
 
 test('small and larger files, whole or in blocks, are read back from wherever and however they are stored', async () => {

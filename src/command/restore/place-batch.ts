@@ -4,15 +4,22 @@
  * written through, which is the one that is certain to be told of an error. A file counts as placed when it is on disk.
  */
 import { createHash, hash } from 'node:crypto'
-import { fstatSync, fsync, ftruncateSync } from 'node:fs'
+import { fstatSync, fsync, ftruncateSync, type Stats } from 'node:fs'
 import { promisify } from 'node:util'
 import { AppError } from '../../base/error.ts'
 import { toHumanText } from '../../base/text.ts'
 import { MIB, SECOND_MS } from '../../base/units.ts'
 import { lendBuffer } from '../../pipe/codecs.ts'
+import { blocksInto } from '../../repo/blocks-at-once.ts'
 import { readStored } from '../../repo/read-stored.ts'
 import { readTogether, SMALL_BYTES_MAX } from '../../repo/read-together.ts'
-import { contentInto, named, type StoredFile, type StoredSet } from '../../repo/stored-file.ts'
+import {
+  contentInto,
+  named,
+  ownRange,
+  type StoredFile,
+  type StoredSet,
+} from '../../repo/stored-file.ts'
 import { attempt } from '../../storage/posix-error.ts'
 import type { Storage } from '../../storage/storage.ts'
 import type { Did } from '../../worker/message.ts'
@@ -89,13 +96,18 @@ function inspect(job: PlaceJob, did: Did): Found {
   if (job.existing === 'replace' || job.stored.kind === 'hole') return 'nothing'
   using file = openExisting(job)
   if (file === undefined) return 'nothing'
-  const { size, mtimeMs } = fstatSync(file.descriptor)
-  if (size === job.sizeBytes && job.existing === 'keep-if-dated') {
-    if (Math.floor(mtimeMs / SECOND_MS) === job.timestampS) return 'right'
+  const found = fstatSync(file.descriptor)
+  if (job.existing === 'keep-if-dated' && hasSizeAndTime(found, job)) return 'right'
+  if (job.stored.kind === 'blocks' && job.sizeBytes > SMALL_BYTES_MAX) {
+    return found.size === 0 ? 'nothing' : 'unread'
   }
-  if (job.stored.kind === 'blocks') return size === 0 ? 'nothing' : 'unread'
-  if (size !== job.sizeBytes || job.existing === 'keep-if-dated') return 'different'
-  return isRight(job, measureFile(file.descriptor, size, did)) ? 'right' : 'different'
+  if (found.size !== job.sizeBytes || job.existing === 'keep-if-dated') return 'different'
+  return isRight(job, measureFile(file.descriptor, found.size, did)) ? 'right' : 'different'
+}
+
+/** A manifest knows whole seconds. */
+function hasSizeAndTime({ size, mtimeMs }: Stats, { sizeBytes, timestampS }: PlaceJob): boolean {
+  return size === sizeBytes && Math.floor(mtimeMs / SECOND_MS) === timestampS
 }
 
 /** Stored bytes of the files that are decoded at once. */
@@ -105,8 +117,8 @@ async function fetchSmall(
 ): Promise<ReadonlyMap<PlaceJob, Buffer | undefined>> {
   const small = looked.flatMap(({ job, found }) => {
     const { stored, sizeBytes } = job
-    if (found === 'right' || stored.kind !== 'whole' || sizeBytes > SMALL_BYTES_MAX) return []
-    return [{ job, key: stored.key, range: stored.range }]
+    if (isReused(found) || sizeBytes > SMALL_BYTES_MAX || !('key' in stored)) return []
+    return [{ job, key: stored.key, range: ownRange(stored) }]
   })
   const bytes = await readTogether(storage, small)
   return new Map(small.map(({ job }, index) => [job, bytes[index]]))
@@ -165,17 +177,19 @@ interface Filling {
   readonly descriptor: number
 }
 
-/** Writes a new file of stored bytes that are all there. Undefined when they hold too much. */
+/** Writes a new file of stored bytes that are all there. Undefined when that needs a closer look. */
 function fillNow(
   { storage, set, did }: Placing,
   { job, packed, descriptor }: Filling,
 ): Content | undefined {
   const { stored, sizeBytes } = job
-  if (stored.kind !== 'whole') return undefined
+  if (!('key' in stored)) return undefined
   // A byte more than is expected, so that the end is seen.
   using lent = lendBuffer(sizeBytes + 1)
   const content = decoded(`${storage.location}/${stored.key}`, () =>
-    contentInto(set, stored.container, { bytes: packed, into: lent.buffer }),
+    stored.kind === 'blocks'
+      ? blocksInto(set, stored, { stored: packed, into: lent.buffer })
+      : contentInto(set, stored.container, { bytes: packed, into: lent.buffer }),
   )
   if (content === undefined) return undefined
   writeAll(descriptor, content, 0)

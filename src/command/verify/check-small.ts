@@ -1,6 +1,7 @@
 /** Small pieces that are right, which are nearly all there are, found with few calls. */
 import { hash } from 'node:crypto'
 import { lendBuffer } from '../../pipe/codecs.ts'
+import { blocksInto } from '../../repo/blocks-at-once.ts'
 import { readTogether, SMALL_BYTES_MAX } from '../../repo/read-together.ts'
 import { contentInto } from '../../repo/stored-file.ts'
 import type { Storage } from '../../storage/storage.ts'
@@ -20,8 +21,8 @@ export async function findRight(
   }
 }
 
-function isSmall({ blocks, nature, contentBytes, storedBytes, contentChecksum }: Piece): boolean {
-  if (blocks !== undefined || nature.kind !== 'any' || contentChecksum === undefined) return false
+function isSmall({ nature, contentBytes, storedBytes, contentChecksum }: Piece): boolean {
+  if (nature.kind !== 'any' || contentChecksum === undefined) return false
   return Math.max(contentBytes ?? Infinity, storedBytes ?? Infinity) <= SMALL_BYTES_MAX
 }
 
@@ -31,12 +32,15 @@ function isRight(
   stored: Buffer | undefined,
   cipherPass: string | undefined,
 ): boolean {
-  const { compressType, container, contentBytes = 0, storedBytes, storedChecksum } = piece
+  const { compressType, container, contentBytes = 0, storedBytes, storedChecksum, blocks } = piece
   if (stored?.length !== storedBytes || stored === undefined) return false
   if (storedChecksum !== undefined && hash('sha1', stored) !== storedChecksum) return false
   // A byte more than is expected, so that the end is seen.
   using lent = lendBuffer(contentBytes + 1)
-  const set = { compressType, cipherPass }
-  const content = contentInto(set, container, { bytes: stored, into: lent.buffer })
+  const into = lent.buffer
+  const content =
+    blocks === undefined
+      ? contentInto({ compressType, cipherPass }, container, { bytes: stored, into })
+      : blocksInto(blocks.set, blocks.file, { stored, into })
   return content?.length === contentBytes && hash('sha1', content) === piece.contentChecksum
 }
