@@ -211,7 +211,7 @@ class Checksum {
 export function renderInfoFile(sections: InfoSections): Buffer {
   const sorted = Array.from(sections)
     .toSorted(byName)
-    .map(([name, values]) => ({ name, values: Array.from(values).toSorted(byName) }))
+    .map(([name, values]) => ({ name, lines: renderValues(Array.from(values).toSorted(byName)) }))
   return Buffer.concat([...infoFilePieces(sorted)])
 }
 
@@ -221,8 +221,15 @@ function byName([left]: readonly [string, unknown], [right]: readonly [string, u
 
 export interface InfoSection {
   readonly name: string
-  /** In ascending byte order of keys. */
-  readonly values: Iterable<readonly [key: string, value: JsonValue]>
+  /** In ascending byte order of keys; values as `renderJson` gives them. */
+  readonly lines: Iterable<readonly [key: string, valueText: string]>
+}
+
+/** The lines of a section. */
+export function* renderValues(
+  values: Iterable<readonly [key: string, value: JsonValue]>,
+): Generator<readonly [key: string, valueText: string]> {
+  for (const [key, value] of values) yield [key, renderJson(value)]
 }
 
 /**
@@ -234,12 +241,11 @@ export function* infoFilePieces(
 ): Generator<Buffer, void, undefined> {
   const checksum = new Checksum()
   let pending = ''
-  for (const { name, values } of withHeader(sections)) {
+  for (const { name, lines } of withHeader(sections)) {
     let isOpen = false
-    for (const [key, value] of values) {
+    for (const [key, valueText] of lines) {
       if (!isOpen) pending += `[${name}]\n`
       isOpen = true
-      const valueText = renderJson(value)
       const line = `${key}=${valueText}`
       assertReadable(key, line)
       checksum.take(name, key, valueText)
@@ -256,10 +262,10 @@ export function* infoFilePieces(
 function* withHeader(sections: Iterable<InfoSection>): Generator<InfoSection> {
   yield {
     name: HEADER_SECTION,
-    values: [
+    lines: renderValues([
       ['backrest-format', FORMAT_NUMBER],
       ['backrest-version', WRITER_VERSION],
-    ],
+    ]),
   }
   yield* sections
 }

@@ -1,8 +1,8 @@
 /** Writes the text of a manifest as pgBackRest 2.60 does: same members, same order, same defaults. */
 import { assertThat } from '../base/error.ts'
 import { cipherSection } from './archive-info.ts'
-import { type InfoSection, infoFilePieces } from './info-file.ts'
-import type { JsonObject, JsonValue } from './json.ts'
+import { type InfoSection, infoFilePieces, renderValues } from './info-file.ts'
+import { type JsonObject, type JsonValue, quoteJson, renderJson } from './json.ts'
 import {
   BLOCK_CHECKSUM_BYTES,
   BLOCK_UNIT_BYTES,
@@ -43,7 +43,7 @@ function* sectionsOf(manifest: Manifest): Generator<InfoSection> {
   yield section('backup:db', dbMembers(manifest))
   yield section('backup:option', optionMembers(manifest))
   yield named('backup:target', manifest.targets, targetMembers)
-  yield { name: 'cipher', values: cipherSection(manifest.cipherPass) }
+  yield { name: 'cipher', lines: renderValues(cipherSection(manifest.cipherPass)) }
   yield named('db', manifest.databases, ({ oid, lastSystemOid }) => ({
     'db-id': oid,
     'db-last-system-id': lastSystemOid,
@@ -52,7 +52,7 @@ function* sectionsOf(manifest: Manifest): Generator<InfoSection> {
     annotation:
       manifest.annotations.size === 0 ? undefined : Object.fromEntries(manifest.annotations),
   })
-  yield named('target:file', manifest.files, (file) => fileMembers(file, fileDefaults))
+  yield { name: 'target:file', lines: fileLines(manifest.files, fileDefaults) }
   yield section('target:file:default', { group, mode: octal(fileDefaults.mode), user })
   yield named('target:link', manifest.links, (link) => ({
     destination: link.destination,
@@ -71,7 +71,7 @@ function rootOf(manifest: Manifest): ManifestPath {
 }
 
 function section(name: string, members: Members): InfoSection {
-  return { name, values: Object.entries(present(members)) }
+  return { name, lines: renderValues(Object.entries(present(members))) }
 }
 
 function named<T extends { readonly name: string }>(
@@ -79,19 +79,19 @@ function named<T extends { readonly name: string }>(
   entries: readonly T[],
   members: (entry: T) => Members,
 ): InfoSection {
-  return { name, values: namedValues(entries, members) }
+  return { name, lines: namedLines(entries, (entry) => renderJson(present(members(entry)))) }
 }
 
-/** One at a time: the values of all files together would need as much memory as the files. */
-function* namedValues<T extends { readonly name: string }>(
+/** One at a time: the lines of all files together would need as much memory as the files. */
+function* namedLines<T extends { readonly name: string }>(
   entries: readonly T[],
-  members: (entry: T) => Members,
-): Generator<readonly [string, JsonValue]> {
+  textOf: (entry: T) => string,
+): Generator<readonly [string, string]> {
   let before: string | undefined
   for (const entry of entries) {
     assertThat(before === undefined || before < entry.name, 'entries are sorted by name')
     before = entry.name
-    yield [entry.name, present(members(entry))]
+    yield [entry.name, textOf(entry)]
   }
 }
 
@@ -125,29 +125,60 @@ function pathMembers(path: ManifestPath, defaults: Defaults): Members {
   }
 }
 
-function fileMembers(file: ManifestFile, defaults: Defaults): Members {
-  const { block, sizeBytes } = file
-  return {
-    bi: block === undefined ? undefined : block.sizeBytes / BLOCK_UNIT_BYTES,
-    bic: unless(block?.checksumSizeBytes, BLOCK_CHECKSUM_BYTES),
-    bim: unless(block?.mapSizeBytes, 0),
-    bni: file.bundleId,
-    bno: unless(file.bundleOffsetBytes, 0),
-    checksum: sizeBytes === 0 ? undefined : file.checksum,
-    'checksum-page': file.checksumPage,
-    'checksum-page-error': file.checksumPageErrors,
-    ...pathMembers(file, defaults),
-    rck: file.repoChecksum,
-    reference: file.reference,
-    'repo-size': unless(file.repoSizeBytes, sizeBytes),
-    size: sizeBytes,
-    szo: unless(file.originalSizeBytes, sizeBytes),
-    timestamp: file.timestampS,
-  }
+interface FileMember {
+  readonly name: string
+  readonly value: (file: ManifestFile, defaults: Defaults) => JsonValue | undefined
+}
+
+/** In byte order of names. */
+const FILE_MEMBERS: readonly FileMember[] = [
+  { name: 'bi', value: ({ block }) => block && block.sizeBytes / BLOCK_UNIT_BYTES },
+  { name: 'bic', value: ({ block }) => unless(block?.checksumSizeBytes, BLOCK_CHECKSUM_BYTES) },
+  { name: 'bim', value: ({ block }) => unless(block?.mapSizeBytes, 0) },
+  { name: 'bni', value: ({ bundleId }) => bundleId },
+  { name: 'bno', value: ({ bundleOffsetBytes }) => unless(bundleOffsetBytes, 0) },
+  {
+    name: 'checksum',
+    value: ({ sizeBytes, checksum }) => (sizeBytes === 0 ? undefined : checksum),
+  },
+  { name: 'checksum-page', value: ({ checksumPage }) => checksumPage },
+  { name: 'checksum-page-error', value: ({ checksumPageErrors }) => checksumPageErrors },
+  { name: 'group', value: ({ group }, defaults) => unless(group, defaults.group) },
+  {
+    name: 'mode',
+    value: ({ mode }, defaults) => (mode === defaults.mode ? undefined : octal(mode)),
+  },
+  { name: 'rck', value: ({ repoChecksum }) => repoChecksum },
+  { name: 'reference', value: ({ reference }) => reference },
+  { name: 'repo-size', value: ({ repoSizeBytes, sizeBytes }) => unless(repoSizeBytes, sizeBytes) },
+  { name: 'size', value: ({ sizeBytes }) => sizeBytes },
+  {
+    name: 'szo',
+    value: ({ originalSizeBytes, sizeBytes }) => unless(originalSizeBytes, sizeBytes),
+  },
+  { name: 'timestamp', value: ({ timestampS }) => timestampS },
+  { name: 'user', value: ({ user }, defaults) => unless(user, defaults.user) },
+]
+
+const FILE_PARTS = FILE_MEMBERS.map(({ name, value }) => ({ start: `${quoteJson(name)}:`, value }))
+
+/** Text at once, without objects in between: there are tens of thousands, and each is written four times. */
+function fileLines(
+  files: readonly ManifestFile[],
+  defaults: Defaults,
+): Generator<readonly [string, string]> {
+  return namedLines(files, (file) => {
+    let text = ''
+    for (const { start, value } of FILE_PARTS) {
+      const member = value(file, defaults)
+      if (member !== undefined) text += `${text === '' ? '{' : ','}${start}${renderJson(member)}`
+    }
+    return `${text}}`
+  })
 }
 
 /** The value, or undefined when it is the one that readers assume. */
-function unless(value: number | undefined, assumed: number): number | undefined {
+function unless<Value>(value: Value, assumed: Value): Value | undefined {
   return value === assumed ? undefined : value
 }
 

@@ -42,7 +42,9 @@ export function zstCompressNow(content: Buffer, level: number): Buffer {
   const { takenBytes, madeBytes } = context.step(content, scratch, 'end')
   assertThat(takenBytes === content.length && madeBytes < scratch.length, 'a frame fits its bound')
   giveBack(idle, context)
-  return Buffer.from(scratch.subarray(0, madeBytes))
+  const frame = Buffer.allocUnsafe(madeBytes)
+  scratch.copy(frame)
+  return frame
 }
 
 export function zstCompressor(level: number): Filter {
