@@ -30,7 +30,7 @@ import {
 } from './cluster.ts'
 import { CLOCK_TICK_MS } from './compare.ts'
 import { type Completion, complete, saveDraft } from './complete.ts'
-import { copyFiles } from './copy-files.ts'
+import { copyFiles, manifestOf } from './copy-files.ts'
 import { type Damage, reportDamage } from './damage.ts'
 import { readHabits } from './habits.ts'
 import { type Layout, layoutOf } from './layout.ts'
@@ -84,7 +84,7 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Taken> {
   await using running = await start(context, cluster, repo)
   const { plan, copyFromMs } = await plannedBackup(context, { running, completion, basis })
   if (basis.leftover !== undefined) await cleanLeftover(completion, basis.leftover, plan)
-  await saveDraft(completion, plan.draft)
+  await saveDraft(completion, manifestOf(plan))
   const copied = await copyFiles({
     context,
     repo,

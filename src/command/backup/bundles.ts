@@ -15,8 +15,8 @@ interface Planned {
 
 export interface Arranged<File> {
   /** Stored each by itself, largest first. */
-  readonly alone: readonly File[]
-  readonly bundles: readonly (readonly File[])[]
+  readonly alone: File[]
+  readonly bundles: readonly File[][]
 }
 
 /** Bundles hold files of one target: a restore of one tablespace need not read another's. */
@@ -50,7 +50,7 @@ function byAge({ file: left }: Planned, { file: right }: Planned): number {
 function cut<File extends Planned>(
   files: readonly File[],
   sizeBytesMin: number,
-): readonly (readonly File[])[] {
+): readonly File[][] {
   const bundles: File[][] = []
   let roomBytes = 0
   for (const file of files) {

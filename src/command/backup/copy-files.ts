@@ -8,6 +8,7 @@ import type { Repo } from '../../repo/repo.ts'
 import { workerUrl } from '../../worker/worker.ts'
 import type { Context } from '../command.ts'
 import { referredFile } from './compare.ts'
+import { collectGarbage } from './collect-garbage.ts'
 import {
   type CopyJob,
   type CopyResult,
@@ -22,6 +23,9 @@ import { copySetup } from './running.ts'
 
 /** How often the server is asked for a sign of life: a lost session means a lost backup. */
 const PING_INTERVAL_MS = 30 * SECOND_MS
+
+/** From here on planning leaves tens of megabytes behind. */
+const MANY_FILES = 20_000
 
 export interface Copying {
   readonly context: Context
@@ -38,13 +42,13 @@ export interface Copying {
 /** The manifest with every file that was there to copy. */
 export async function copyFiles(copying: Copying): Promise<Manifest> {
   const { context, repo, plan, lock } = copying
-  const files = new Map(plan.draft.files.map((file) => [file.name, file]))
   await using pool = await context.openPool<CopyTask, readonly CopyResult[]>({
     jobModule: workerUrl('backup-copy', new URL('./copy-job.ts', import.meta.url)),
     threads: plan.draft.options.processMax ?? 1,
     setup: copySetup(context, repo, plan),
     parse: parseCopyResults,
   })
+  if (plan.files.length >= MANY_FILES) await collectGarbage()
   let doneBytes = 0
   const show = (): void => {
     const completeBytes = Math.min(plan.totalBytes, doneBytes + pool.underWayBytes)
@@ -61,9 +65,7 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
   let pingMs = context.clock.nowMs()
   for await (const { job: task, result } of pool.run(plan.tasks, context.signal, show)) {
     for (const [index, job] of task.jobs.entries()) {
-      const file = settle(context, plan, { job, result: result[index] })
-      if (file === undefined) files.delete(job.name)
-      else files.set(job.name, file)
+      settle(context, plan, { job, result: result[index] })
       doneBytes += job.sizeBytes
     }
     show()
@@ -72,16 +74,22 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
       pingMs = context.clock.nowMs()
     }
     if (doneBytes - savedBytes >= saveAfterBytes) {
-      await copying.save({ ...plan.draft, files: [...files.values()] })
+      await copying.save(manifestOf(plan))
       savedBytes = doneBytes
     }
   }
   context.progress(undefined)
-  for (const { name, reference } of files.values()) {
+  const manifest = manifestOf(plan)
+  for (const { name, reference } of manifest.files) {
     if (reference !== undefined)
       context.log.detail(`reference ${toHumanText(name)} to ${reference}`)
   }
-  return { ...plan.draft, files: [...files.values()] }
+  return manifest
+}
+
+/** As far as it is done. */
+export function manifestOf({ draft, files }: BackupPlan): Manifest {
+  return { ...draft, files: files.filter((file) => file !== undefined) }
 }
 
 interface Settled {
@@ -89,20 +97,18 @@ interface Settled {
   readonly result: CopyResult | undefined
 }
 
-function settle(
-  context: Context,
-  plan: BackupPlan,
-  { job, result }: Settled,
-): ManifestFile | undefined {
+function settle(context: Context, plan: BackupPlan, { job, result }: Settled): void {
   const { log } = context
   const planned = plan.work.get(job.name)
   if (planned === undefined || result === undefined) {
     throw new AppError('assert', `the workers' answer does not fit file '${job.name}'`)
   }
+  plan.work.delete(job.name)
   const shown = toHumanText(job.diskPath)
   if (result.outcome === 'gone') {
     log.detail(`skip file removed by database ${shown}`)
-    return undefined
+    plan.files[planned.at] = undefined
+    return
   }
   const { file, did } = settled(plan, planned, result)
   const where = result.outcome === 'copied' ? bundleText(file) : ''
@@ -115,7 +121,7 @@ function settle(
   if (file.checksumPage === false && file.reference === undefined) {
     tellDamage(context, badPagesText(shown, file, plan.pageSizeBytes))
   }
-  return file
+  plan.files[planned.at] = file
 }
 
 function tellDamage({ config, log }: Context, text: string): void {

@@ -20,7 +20,7 @@ import { batchesOf } from '../../worker/batch.ts'
 import { onlyFromPrimary, pageCheckable, segmentNumberOf } from '../../postgres/skip-rules.ts'
 import { referredFile, type Treatment, treatmentOf, whyDelta } from './compare.ts'
 import { newBlockSizes, staysAsBefore } from './block-size.ts'
-import { arrange } from './bundles.ts'
+import { arrange, type Arranged } from './bundles.ts'
 import type { Copied, CopyJob, CopyTask } from './copy-job.ts'
 import type { StoredCopy } from './known-content.ts'
 import { formOf, type Layout } from './layout.ts'
@@ -56,6 +56,8 @@ export interface BackupFacts {
 
 /** A file that must be read. */
 export interface PlannedFile {
+  /** Its place in the plan's files. */
+  readonly at: number
   /** Its entry before it is copied: no checksum, no reference. */
   readonly file: ManifestFile
   readonly diskPath: string
@@ -66,12 +68,18 @@ export interface PlannedFile {
   readonly stored: ManifestFile | undefined
 }
 
+/**
+ * Of hundreds of thousands of files, what is done with need not stay in memory: whoever copies takes files out of `work` and puts
+ * their new entries into `files`.
+ */
 export interface BackupPlan {
-  /** The manifest before anything is copied: what is still to do has no checksum. */
+  /** The manifest before anything is copied, without its files. */
   readonly draft: Manifest
+  /** Its files: what is still to do has no checksum. Undefined: gone. */
+  readonly files: (ManifestFile | undefined)[]
   /** By name. */
-  readonly work: ReadonlyMap<string, PlannedFile>
-  /** Largest files first, so that the last worker is not left alone with a big one. Made when they are asked for. */
+  readonly work: Map<string, PlannedFile>
+  /** Largest files first, so that the last worker is not left alone with a big one. Made when they are asked for, once. */
   readonly tasks: Iterable<CopyTask>
   readonly totalBytes: number
   readonly pageSizeBytes: number
@@ -99,7 +107,7 @@ export function planBackup(facts: BackupFacts): BackupPlan {
   const leftFiles = new Map(leftover?.files.map((file) => [file.name, file]))
   const diskPaths = new Map(facts.listing.files.map(({ name, diskPath }) => [name, diskPath]))
   const work: PlannedFile[] = []
-  const files = listed.files.map((file) => {
+  const files = listed.files.map((file, at) => {
     if (file.sizeBytes === 0 && facts.layout.bundles !== undefined) return emptyFile(facts, file)
     const before = priorFiles.get(file.name)
     const treatment = treatmentOf(file, { before, prior, delta })
@@ -107,14 +115,15 @@ export function planBackup(facts: BackupFacts): BackupPlan {
     const diskPath = sourcePath(facts, file, diskPaths.get(file.name) ?? '')
     const draft = { ...file, block: blockOf(facts, file, before) }
     const stored = storedBefore(file, leftFiles.get(file.name), { leftover, delta })
-    work.push({ file: draft, diskPath, before, treatment, stored })
+    work.push({ at, file: draft, diskPath, before, treatment, stored })
     return stored === undefined ? draft : keptFile(file, stored)
   })
-  const draft = { ...listed, files, options: { ...facts.options, delta } }
+  const draft = { ...listed, files: [], options: { ...facts.options, delta } }
   return {
     draft,
+    files,
     work: new Map(work.map((planned) => [planned.file.name, planned])),
-    tasks: tasksOf(jobFacts(facts), draft, work),
+    tasks: tasksOf(jobFacts(facts), draft, arrange(work, facts.layout.bundles)),
     totalBytes: work.reduce((sum, { file }) => sum + file.sizeBytes, 0),
     pageSizeBytes: facts.control.blockSizeBytes,
     dataDir: facts.dataDir,
@@ -177,11 +186,10 @@ function jobFacts({ stanza, control, options, layout, prior, leftover }: BackupF
 function* tasksOf(
   facts: JobFacts,
   draft: Manifest,
-  work: readonly PlannedFile[],
+  { alone, bundles }: Arranged<PlannedFile>,
 ): Generator<CopyTask, void, undefined> {
-  const { alone, bundles } = arrange(work, facts.layout.bundles)
-  function* jobs(files: readonly PlannedFile[]): Generator<CopyJob, void, undefined> {
-    for (const planned of files) yield jobOf(facts, draft, planned)
+  function* jobs(files: PlannedFile[]): Generator<CopyJob, void, undefined> {
+    for (const planned of lettingGo(files)) yield jobOf(facts, draft, planned)
   }
   for (const batch of batchesOf(jobs(alone))) yield { bundle: undefined, jobs: batch }
   for (const [index, files] of bundles.entries()) {
@@ -190,6 +198,12 @@ function* tasksOf(
     const container = draft.bundleRaw ? 'raw' : 'normal'
     yield { bundle: { id, key, container }, jobs: [...jobs(files)] }
   }
+}
+
+/** Each file in turn, of which the list knows nothing any more. */
+function* lettingGo(files: PlannedFile[]): Generator<PlannedFile, void, undefined> {
+  files.reverse()
+  for (let file = files.pop(); file !== undefined; file = files.pop()) yield file
 }
 
 function draftManifest(facts: BackupFacts): Manifest {
