@@ -15,6 +15,7 @@ import {
   type Scene,
   type Side,
 } from './scene.ts'
+import { withSpool } from './wal-bed.ts'
 
 const SEGMENTS = 200
 
@@ -92,7 +93,9 @@ async function recover(scene: Scene, folder: string, side: Side): Promise<Sample
   await rm(dataDir, { recursive: true, force: true })
   await runAs(['cp', '-a', join(folder, 'base'), dataDir])
   await freshFolder(side.spool)
-  const restore = [...side.command, `--pg1-path=${dataDir}`, 'archive-get', '%f', '"%p"'].join(' ')
+  const restore = [...withSpool(side), `--pg1-path=${dataDir}`, 'archive-get', '%f', '"%p"'].join(
+    ' ',
+  )
   const settings = [
     `restore_command = '${restore}'`,
     'archive_mode = off',

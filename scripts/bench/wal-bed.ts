@@ -153,7 +153,12 @@ async function getAll(wal: Wal, side: Side, segments: readonly string[]): Promis
   return await inShell(wal, side, GET_ALL)
 }
 
+/** The launcher looks for its notes where the arguments say, or in the default folder: not into the configuration. */
+export function withSpool({ command, spool }: Side): readonly string[] {
+  return [...command, `--spool-path=${spool}`]
+}
+
 async function inShell({ folder, dataDir }: Wal, side: Side, script: string): Promise<Sample> {
-  const argv = ['/bin/sh', '-c', script, 'sh', ...side.command]
+  const argv = ['/bin/sh', '-c', script, 'sh', ...withSpool(side)]
   return await measure({ argv, cwd: dataDir, place: folder })
 }

@@ -25,7 +25,8 @@ export interface PieceReader {
 
 /** Resolves to the frames, whose bytes in a row are a zst file. Throws what `reader` throws, and `memory`. */
 export async function zstPieces(level: number, reader: PieceReader): Promise<readonly Buffer[]> {
-  const lanes = Array.from({ length: LANES }, () => openLane(level))
+  const idle = idleOf(level)
+  const lanes = Array.from({ length: LANES }, () => idle.pop() ?? openLane(level))
   const frames: Promise<readonly Buffer[]>[] = []
   let unseen: Buffer | undefined
   try {
@@ -45,13 +46,24 @@ export async function zstPieces(level: number, reader: PieceReader): Promise<rea
       unseen = lane.buffer.subarray(0, gotBytes)
       if (gotBytes < lane.buffer.length) {
         reader.see(unseen)
-        return (await Promise.all(frames)).flat()
+        const all = (await Promise.all(frames)).flat()
+        idle.push(...lanes.splice(0))
+        return all
       }
     }
   } finally {
     await Promise.allSettled(frames)
     for (const { stream } of lanes) stream.close()
   }
+}
+
+/** By level: a background process compresses one segment after the other, and fresh memory costs time. */
+const idleLanes = new Map<number, Lane[]>()
+
+function idleOf(level: number): Lane[] {
+  const idle = idleLanes.get(level) ?? []
+  idleLanes.set(level, idle)
+  return idle
 }
 
 interface Lane {

@@ -1,13 +1,13 @@
 /** Asynchronous archive-get beside the real pgBackRest, on one spool: in turn, killed, and for a whole recovery. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isLocked } from '../../src/repo/lock.ts'
 import { openCluster } from '../harness/cluster.ts'
-import { runAs } from '../harness/run.ts'
+import { runAs, writeAs } from '../harness/run.ts'
 import { chooseSeed, seededRandom } from '../scenario/killing.ts'
 import { until, untilPromoted } from '../scenario/archived-cluster.ts'
 import { type AsyncBed, type AsyncTool, startAsyncBed, TOOLS } from './async-bed.ts'
@@ -159,6 +159,17 @@ test('the launcher alone delivers what was fetched, as long as enough of the nex
   await rm(join(inFolder(), `${third}.ok`))
   await rm(join(inFolder(), names[6] ?? ''))
   assert.equal(await getWithoutNode(third), 127)
+  const lock = join(bed.folder, 'lock/demo-archive-1.lock')
+  await writeAs(lock, '')
+  assert.equal(await getWithoutNode(third), 0, 'somebody is fetching more')
+  assert.equal(await getWithoutNode(third), 127, 'nobody is fetching this one')
+  const temp = join(inFolder(), `${third}.pgbackrest.tmp`)
+  await copyFile(join(bed.folder, 'truth', third), temp)
+  const waiting = getWithoutNode(third)
+  await sleep(100)
+  await rename(temp, join(inFolder(), third))
+  assert.equal(await waiting, 0, 'it was just being fetched')
+  await rm(lock)
   await rm(target, { force: true })
 })
 

@@ -194,6 +194,26 @@ test('the launcher alone answers for a pushed segment, until anything is not as 
   await bed.untilArchived(segment)
 })
 
+test('the launcher waits for an answer while a background process works, and not for long', async () => {
+  await bed.archiveWith('nothing')
+  const segment = await bed.fill(1)
+  const answer = join(bed.out, `${segment}.ok`)
+  const lock = join(bed.folder, 'lock/demo-archive-1.lock')
+  const full = [...bed.commandOf('pgsurety'), 'archive-push', `pg_wal/${segment}`]
+  await untilAnsweredWithoutNode(segment, full)
+  await rm(answer)
+  assert.equal(await pushWithoutNode(segment), 127)
+  await writeAs(lock, '')
+  assert.equal(await pushWithoutNode(segment), 127)
+  const waiting = pushWithoutNode(segment)
+  await sleep(100)
+  await writeAs(answer, '')
+  assert.equal(await waiting, 0)
+  await rm(lock)
+  await bed.archiveWith('pgsurety')
+  await bed.untilArchived(segment)
+})
+
 /** Other tests make folders beside ours, which outdates the note: so more than one try. */
 async function untilAnsweredWithoutNode(segment: string, full: readonly string[]): Promise<void> {
   await until('the launcher answers', async () => {
