@@ -18,6 +18,13 @@ import {
 import { withSpool } from './wal-bed.ts'
 
 const SEGMENTS = 200
+/** Without hot standby the server counts as started when recovery begins; at its end the signal file goes. */
+const REPLAY_ALL = `"$1" -D "$2" -l "$2/log" -o "$3" -w -t 300 start || exit 1
+while [ -e "$2/recovery.signal" ]; do
+  [ -e "$2/postmaster.pid" ] || { cat "$2/log"; exit 1; }
+  sleep 0.02
+done
+"$1" -D "$2" -m immediate stop`
 
 export async function openRecoveryBed(scene: Scene): Promise<Bed> {
   const folder = join(scene.folder, 'recovery')
@@ -107,7 +114,6 @@ async function recover(scene: Scene, folder: string, side: Side): Promise<Sample
   await writeFile(join(dataDir, 'recovery.signal'), '')
   const control = join(scene.pgBin, 'pg_ctl')
   const options = `-k ${folder} -p ${20_000 + (process.pid % 40_000)} -c listen_addresses=''`
-  const script = `"$1" -D "$2" -l "$2/log" -o "$3" -w -t 300 start && "$1" -D "$2" -m immediate stop`
-  const argv = ['/bin/sh', '-c', script, 'sh', control, dataDir, options]
+  const argv = ['/bin/sh', '-c', REPLAY_ALL, 'sh', control, dataDir, options]
   return await measure({ argv, place: folder })
 }
