@@ -89,8 +89,13 @@ function openGroup(): Group {
       return Number(/^usage_usec (\d+)$/m.exec(stat)?.[1]) / 1e6
     },
     [Symbol.dispose]: () => {
-      forget()
-      rmdirSync(folder)
+      // Something may still run in it after a failure, which is what shall be told; then it is removed at the end.
+      try {
+        rmdirSync(folder)
+        forget()
+      } catch {
+        process.emitWarning(`control group '${folder}' is in use`)
+      }
     },
   }
 }
