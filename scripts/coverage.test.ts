@@ -38,6 +38,8 @@ test('lines that no process ran are told, types and comments are not, runs add u
   run(folder, 4)
   const afterOne = readCoverage(join(folder, 'data'), folder)
   run(folder, 3)
+  // What a killed process leaves.
+  writeFileSync(join(folder, 'data/coverage-cut.json'), '{"result":[{"url":"fi')
   const afterBoth = readCoverage(join(folder, 'data'), folder)
 
   rmSync(folder, { recursive: true })

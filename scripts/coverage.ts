@@ -92,11 +92,20 @@ function runLines(lines: readonly Line[], ranges: readonly Range[]): readonly Li
 }
 
 function* readScripts(file: string): Generator<{ url: string; ranges: readonly Range[] }> {
-  const data: unknown = JSON.parse(readFileSync(file, 'utf8'))
-  for (const script of property(data, 'result')) {
+  for (const script of property(readCut(file), 'result')) {
     if (typeof script !== 'object' || script === null || !('url' in script)) continue
     const ranges = property(script, 'functions').flatMap((found) => property(found, 'ranges'))
     yield { url: String(script.url), ranges: ranges.filter(isRange) }
+  }
+}
+
+/** Undefined for what a process that was killed had not written to its end. */
+function readCut(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }
 
