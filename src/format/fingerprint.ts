@@ -1,0 +1,81 @@
+/**
+ * What a fingerprint of a database is: plain data that two servers of different major versions can both compute, and that one
+ * file of a dump set holds.
+ *
+ * A table's digest is the sum, modulo 2^256, of the SHA-256 of every row, taken as a little-endian number. A row is its line of
+ * `COPY (SELECT …) TO STDOUT` without the line feed: its columns in byte order of their names, each in the text form of
+ * FINGERPRINT_SETTINGS. The sum does not depend on the order of rows, and counts a row that is there twice twice. Anybody can
+ * compute it again with psql and ten lines of a script.
+ */
+
+/** How much of a table's content its digest covers. */
+export type TableCoverage =
+  /** Every row. */
+  | { readonly kind: 'full' }
+  /** All rows are counted; the digest is that of the rows whose key falls into the sample, the same on every server. */
+  | { readonly kind: 'sampled'; readonly percent: number }
+  /** All rows are counted, and nothing more. */
+  | { readonly kind: 'counted' }
+
+export interface TableFingerprint {
+  readonly schema: string
+  readonly name: string
+  /** Of the table, in the database it was taken from: pg_restore's lists name it. */
+  readonly oid: number
+  /** Names in the order in which they stand in a row's line. */
+  readonly columns: readonly string[]
+  readonly coverage: TableCoverage
+  /** Decimal digits. */
+  readonly rows: string
+  /** 64 hex digits; absent when rows are only counted. */
+  readonly digest?: string
+  /** Rows by the first byte of their SHA-256, to tell how many differ: base64 of little-endian 64-bit pairs (count, sum). */
+  readonly buckets?: string
+}
+
+export interface SequenceFingerprint {
+  readonly schema: string
+  readonly name: string
+  /** Decimal digits. */
+  readonly lastValue: string
+  readonly isCalled: boolean
+}
+
+export interface LargeObjectsFingerprint {
+  readonly count: string
+  readonly sizeBytes: string
+  /** As a table's, of lines `oid TAB offset TAB piece`. */
+  readonly digest: string
+}
+
+/** One thing the schema says: a table's column, an index, a policy, a grant. Two schemas are equal when their facts are. */
+export interface SchemaFact {
+  /** `table`, `column`, `constraint`, `index`, `trigger`, `policy`, `grant`, `extension` and so on. */
+  readonly kind: string
+  /** Unique within the kind; as a person would write it: `public.orders`, `public.orders.total`. */
+  readonly name: string
+  /** What must be equal, without anything that servers or versions decide: names of schemas in full, no OIDs. */
+  readonly definition: string
+  /** Catalog and OID as pg_restore's list has them, where it has. */
+  readonly oid?: number
+  /** OID of the table it belongs to. */
+  readonly tableOid?: number
+}
+
+/** What no digest covers, and why. */
+export interface Uncovered {
+  readonly kind: 'foreign table' | 'unlogged table' | 'materialized view' | 'table'
+  readonly name: string
+  readonly reason: string
+}
+
+export interface DatabaseFingerprint {
+  readonly version: 1
+  /** Major version of the server: `15`. Facts that a server words itself compare within one version only. */
+  readonly serverMajor: number
+  readonly tables: readonly TableFingerprint[]
+  readonly sequences: readonly SequenceFingerprint[]
+  readonly largeObjects: LargeObjectsFingerprint
+  readonly facts: readonly SchemaFact[]
+  readonly uncovered: readonly Uncovered[]
+}
