@@ -1,8 +1,6 @@
 /** The locks a command holds on this host, for every repository it works on: against itself and against pgBackRest. */
-import { acquireLock, type StanzaLock } from '../repo/lock.ts'
+import { acquireLock, type LockType, type StanzaLock } from '../repo/lock.ts'
 import { type Context, stanzaOf } from './command.ts'
-
-export type LockType = 'archive' | 'backup' | 'restore'
 
 /**
  * Takes `<stanza>-<type>-<repo key>.lock` for every combination, and the name without the key that pgBackRest before 2.53

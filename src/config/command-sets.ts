@@ -3,11 +3,15 @@ import type { CommandName } from './command-table.ts'
 
 /** Commands that touch a repository. */
 export const REPOSITORY_COMMANDS = [
+  'advise',
   'annotate',
   'archive-get',
   'archive-push',
   'backup',
   'check',
+  'dump',
+  'dump-restore',
+  'dump-verify',
   'expire',
   'file-get',
   'info',
@@ -23,13 +27,17 @@ export const REPOSITORY_COMMANDS = [
   'verify',
 ] as const satisfies readonly CommandName[]
 
-/** Every pgBackRest command but help and version, and file-get. */
+/** Every pgBackRest command but help and version, and ours that touch a stanza. */
 export const ALL_COMMANDS = [
+  'advise',
   'annotate',
   'archive-get',
   'archive-push',
   'backup',
   'check',
+  'dump',
+  'dump-restore',
+  'dump-verify',
   'expire',
   'file-get',
   'info',
@@ -51,11 +59,15 @@ export const ALL_COMMANDS = [
 
 /** Every command that reads or writes anything but lock and stop files. */
 export const WORKING_COMMANDS = [
+  'advise',
   'annotate',
   'archive-get',
   'archive-push',
   'backup',
   'check',
+  'dump',
+  'dump-restore',
+  'dump-verify',
   'expire',
   'file-get',
   'info',
@@ -116,11 +128,15 @@ export const COPY_COMMANDS = [
 
 /** Commands that work on one stanza. */
 export const STANZA_COMMANDS = [
+  'advise',
   'annotate',
   'archive-get',
   'archive-push',
   'backup',
   'check',
+  'dump',
+  'dump-restore',
+  'dump-verify',
   'expire',
   'file-get',
   'info',
@@ -136,4 +152,11 @@ export const STANZA_COMMANDS = [
   'start',
   'stop',
   'verify',
+] as const satisfies readonly CommandName[]
+
+/** Commands that reach a server through libpq's own programs. */
+export const CLIENT_COMMANDS = [
+  'advise',
+  'dump',
+  'dump-restore',
 ] as const satisfies readonly CommandName[]

@@ -17,6 +17,16 @@ export interface CommandRow {
 }
 
 export const COMMANDS = {
+  advise: {
+    summary: 'say which kind of backup suits which database',
+    description: [
+      'Compares what was measured of each database, its dumps and its backups, and says what to use for it, with the figures.',
+    ],
+    examples: [{ text: 'All databases of a cluster', command: 'pgsurety --stanza=main advise' }],
+    parameters: [],
+    support: 'not-yet',
+    origin: 'pgsurety',
+  },
   annotate: {
     summary: 'add, change or remove notes on a backup',
     description: [
@@ -112,6 +122,50 @@ export const COMMANDS = {
     ],
     parameters: ['[shell]'],
     support: 'works',
+    origin: 'pgsurety',
+  },
+  dump: {
+    summary: 'dump databases into the repository',
+    description: [
+      'Makes a dump set: every database of a server in the custom format of pg_dump, its roles and tablespaces, and a fingerprint of what each database held at the moment of its dump, by which dump-restore proves a restore.',
+      'What pg_dump writes is compressed, encrypted and stored while it comes; nothing is written to the local disk. Templates are left out, and the database postgres while nobody has used it.',
+      'Each database is dumped as of one moment, different databases as of different moments. A set that could not be made whole is not listed, and the command does not exit with 0.',
+    ],
+    examples: [
+      { text: 'All databases', command: 'pgsurety --stanza=main dump' },
+      {
+        text: 'Those of one application, with two jobs',
+        command: "pgsurety --stanza=main --db-include='shop_*' --jobs=2 dump",
+      },
+    ],
+    parameters: [],
+    support: 'not-yet',
+    origin: 'pgsurety',
+  },
+  'dump-restore': {
+    summary: 'restore databases from a dump set and prove them',
+    description: [
+      'Restores a database of a dump set as a new database, of the same or a newer major version of PostgreSQL, and compares it with the fingerprint that was taken with the dump.',
+    ],
+    examples: [
+      {
+        text: 'The newest dump of one database, beside it',
+        command: 'pgsurety --stanza=main --database=shop --to-database=shop_old dump-restore',
+      },
+    ],
+    parameters: [],
+    support: 'not-yet',
+    origin: 'pgsurety',
+  },
+  'dump-verify': {
+    summary: 'verify dump sets',
+    description: [
+      'Reads every dump set, or the one --set names, compares all of it with the digests in its manifest, and has pg_restore read every dump to its end.',
+      'Exits with 0 when everything was read and is right, with 103 when something is damaged or missing, and with 105 when nothing is known to be wrong but something could not be read.',
+    ],
+    examples: [{ text: 'All dump sets', command: 'pgsurety --stanza=main dump-verify' }],
+    parameters: [],
+    support: 'not-yet',
     origin: 'pgsurety',
   },
   expire: {

@@ -4,6 +4,7 @@ import type { OptionRow } from './option-row.ts'
 import { ARCHIVE_OPTIONS } from './options/archive.ts'
 import { BACKUP_OPTIONS } from './options/backup.ts'
 import { COMMAND_LINE_OPTIONS } from './options/command-line.ts'
+import { DUMP_OPTIONS } from './options/dump.ts'
 import { GENERAL_OPTIONS } from './options/general.ts'
 import { LOG_OPTIONS } from './options/log.ts'
 import { PG_OPTIONS } from './options/pg.ts'
@@ -24,6 +25,7 @@ const DECLARED = {
   ...ARCHIVE_OPTIONS,
   ...BACKUP_OPTIONS,
   ...RESTORE_OPTIONS,
+  ...DUMP_OPTIONS,
   ...PG_OPTIONS,
   ...REPO_OPTIONS,
   ...REPO_HOST_OPTIONS,
@@ -87,6 +89,7 @@ export function optionTopics(): readonly OptionTopic[] {
     topic('Archive', ARCHIVE_OPTIONS),
     topic('Backup', BACKUP_OPTIONS),
     topic('Restore', RESTORE_OPTIONS),
+    topic('Dump', DUMP_OPTIONS),
     topic('PostgreSQL', PG_OPTIONS),
     topic('Repository', REPO_OPTIONS),
     topic('Repository host', REPO_HOST_OPTIONS),

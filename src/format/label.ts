@@ -12,6 +12,11 @@ export function isLabel(text: string): boolean {
   return LABEL.test(text)
 }
 
+/** Of a dump set: `20261122-182058L`, L for logical. */
+export function isDumpLabel(text: string): boolean {
+  return /^\d{8}-\d{6}L$/.test(text)
+}
+
 /** Throws `format` for what is no label. */
 export function kindOfLabel(label: string): BackupKind {
   if (!isLabel(label)) throw new AppError('format', `'${label}' is not a backup label`)
@@ -66,10 +71,21 @@ export function planLabel(options: LabelOptions): PlannedLabel {
     kind === 'full'
       ? `${formatLabelTime(ms)}F`
       : `${fullLabel}_${formatLabelTime(ms)}${kind === 'diff' ? 'D' : 'I'}`
-  const newest = existing
-    .filter((label) => kind === 'full' || fullLabelOf(label) === fullLabel)
-    .toSorted()
-    .at(-1)
+  const rivals = existing.filter((label) => kind === 'full' || fullLabelOf(label) === fullLabel)
+  return laterThan(rivals, startMs, labelAt)
+}
+
+/** The label of a dump set, by the same rules; `existing`: also those of sets that were never finished. */
+export function planDumpLabel(startMs: number, existing: readonly string[]): PlannedLabel {
+  return laterThan(existing, startMs, (ms) => `${formatLabelTime(ms)}L`)
+}
+
+function laterThan(
+  existing: readonly string[],
+  startMs: number,
+  labelAt: (ms: number) => string,
+): PlannedLabel {
+  const newest = existing.toSorted().at(-1)
   const label = labelAt(startMs)
   if (newest === undefined || label > newest) return { label, notBeforeMs: startMs }
   const nextSecondMs = (Math.floor(startMs / SECOND_MS) + 1) * SECOND_MS

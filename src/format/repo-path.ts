@@ -64,3 +64,22 @@ export function bundleKey(owner: string, bundleId: number): string {
 export function blocksKey(owner: string, name: string): string {
   return `${owner}/${name}.pgbi`
 }
+
+/** Everything of a stanza's dump sets, or of one. */
+export function dumpPrefix(stanza: string, label?: string): string {
+  return label === undefined ? `dump/${stanza}` : `dump/${stanza}/${label}`
+}
+
+export function dumpInfoKey(stanza: string): string {
+  return `${dumpPrefix(stanza)}/dump.info`
+}
+
+/** Written last: a set without it does not exist. */
+export function dumpManifestKey(stanza: string, label: string): string {
+  return `${dumpPrefix(stanza, label)}/manifest.json`
+}
+
+/** What people noted on a set: apart from the manifest, which stays as it was written. */
+export function dumpNotesKey(stanza: string, label: string): string {
+  return `${dumpPrefix(stanza, label)}/annotations.json`
+}

@@ -12,11 +12,14 @@ import { dirname, join } from 'node:path'
 import { AppError, asAppError, type ErrorKind, errnoOf } from '../base/error.ts'
 import { makeFolder } from '../base/folder.ts'
 
+/** `dump` is ours: pgBackRest never takes it. */
+export type LockType = 'archive' | 'backup' | 'dump' | 'restore'
+
 export interface LockOptions {
   /** Directory of the lock files, UTF-8; made when missing. */
   readonly lockPath: string
   readonly stanza: string
-  readonly type: 'archive' | 'backup' | 'restore'
+  readonly type: LockType
   /** Undefined: the name without it, which pgBackRest before 2.53 uses. */
   readonly repoKey: number | undefined
   /** A lock held under the same id counts as ours: the processes of one command share it. */
@@ -67,8 +70,8 @@ export async function listLockFiles(
   const files: LockFile[] = []
   for (const name of await namesIn(lockPath)) {
     const [, owner = '', type, repoKey] =
-      /^(.+)-(archive|backup|restore)(?:-(\d+))?\.lock$/.exec(name) ?? []
-    if (type !== 'archive' && type !== 'backup' && type !== 'restore') continue
+      /^(.+)-(archive|backup|dump|restore)(?:-(\d+))?\.lock$/.exec(name) ?? []
+    if (type !== 'archive' && type !== 'backup' && type !== 'dump' && type !== 'restore') continue
     if (stanza !== undefined && owner !== stanza) continue
     const key = repoKey === undefined ? undefined : Number(repoKey)
     files.push({ path: join(lockPath, name), stanza: owner, type, repoKey: key })

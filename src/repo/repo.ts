@@ -106,7 +106,7 @@ async function sealed(content: Buffer, pass: Secret | undefined): Promise<Buffer
  * Both failing is one error with both messages: of their kind if equal, of the other's kind when one is only missing,
  * else `file-open` (pgBackRest 2.60).
  */
-async function loadWithCopy<T>(
+export async function loadWithCopy<T>(
   repo: Repo,
   key: string,
   pass: Secret | undefined,
@@ -140,7 +140,7 @@ function kindOfBoth(first: ErrorKind, second: ErrorKind): ErrorKind {
   return 'file-open'
 }
 
-async function saveWithCopy(
+export async function saveWithCopy(
   repo: Repo,
   key: string,
   content: Buffer,

@@ -3,8 +3,8 @@ import type { OptionRow } from '../option-row.ts'
 export const BACKUP_OPTIONS = {
   annotation: {
     kind: 'hash',
-    summary: 'Note on the backup, as key=value.',
-    commands: ['annotate', 'backup'],
+    summary: 'Note on the backup or dump, as key=value.',
+    commands: ['annotate', 'backup', 'dump'],
     byCommand: { annotate: { required: true } },
   },
   'backup-standby': {
@@ -37,8 +37,8 @@ export const BACKUP_OPTIONS = {
   },
   'expire-auto': {
     kind: 'boolean',
-    summary: 'Expire after a successful backup.',
-    commands: ['backup'],
+    summary: 'Expire after a successful backup or dump.',
+    commands: ['backup', 'dump'],
     default: 'y',
   },
   'manifest-save-threshold': {

@@ -1,15 +1,44 @@
-import { DATABASE_COMMANDS, PG_COMMANDS, PG_HOST_COMMANDS } from '../command-sets.ts'
+import {
+  CLIENT_COMMANDS,
+  DATABASE_COMMANDS,
+  PG_COMMANDS,
+  PG_HOST_COMMANDS,
+} from '../command-sets.ts'
 import { PROGRAM_NAME, type OptionRow } from '../option-row.ts'
 
+/** A server that is dumped need not be one whose files can be reached. */
+const WITHOUT_PATH = {
+  advise: { depends: { option: 'stanza' } },
+  dump: { depends: { option: 'stanza' } },
+  'dump-restore': { depends: { option: 'stanza' } },
+} as const
+
 export const PG_OPTIONS = {
+  'pg-client-path': {
+    kind: 'list',
+    summary:
+      'Folder that holds psql, pg_dump, pg_dumpall and pg_restore, instead of the usual ones.',
+    commands: [...CLIENT_COMMANDS, 'dump-verify'],
+    origin: 'pgsurety',
+  },
+  'pg-conninfo': {
+    kind: 'string',
+    summary:
+      'Server to dump, as key=value pairs of libpq; instead of pg-socket-path, pg-port and pg-user.',
+    section: 'stanza',
+    group: 'pg',
+    commands: CLIENT_COMMANDS,
+    origin: 'pgsurety',
+  },
   'pg-database': {
     kind: 'string',
     summary: 'Database to connect to.',
     section: 'stanza',
     group: 'pg',
-    commands: DATABASE_COMMANDS,
+    commands: [...DATABASE_COMMANDS, ...CLIENT_COMMANDS],
     default: 'postgres',
     depends: { option: 'pg-path' },
+    byCommand: WITHOUT_PATH,
   },
   'pg-host': {
     kind: 'string',
@@ -171,28 +200,31 @@ export const PG_OPTIONS = {
     summary: 'Port of the cluster.',
     section: 'stanza',
     group: 'pg',
-    commands: DATABASE_COMMANDS,
+    commands: [...DATABASE_COMMANDS, ...CLIENT_COMMANDS],
     default: '5432',
     range: ['0', '65535'],
     depends: { option: 'pg-path' },
     deprecated: ['db-port', 'db?-port'],
+    byCommand: WITHOUT_PATH,
   },
   'pg-socket-path': {
     kind: 'string',
     summary: "Directory of the cluster's Unix socket.",
     section: 'stanza',
     group: 'pg',
-    commands: DATABASE_COMMANDS,
+    commands: [...DATABASE_COMMANDS, ...CLIENT_COMMANDS],
     depends: { option: 'pg-path' },
     deprecated: ['db-socket-path', 'db?-socket-path'],
+    byCommand: WITHOUT_PATH,
   },
   'pg-user': {
     kind: 'string',
     summary: 'Database user.',
     section: 'stanza',
     group: 'pg',
-    commands: DATABASE_COMMANDS,
+    commands: [...DATABASE_COMMANDS, ...CLIENT_COMMANDS],
     depends: { option: 'pg-path' },
+    byCommand: WITHOUT_PATH,
   },
   'pg-version-force': {
     kind: 'string',

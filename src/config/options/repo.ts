@@ -180,6 +180,23 @@ export const REPO_OPTIONS = {
     range: ['1', '9999999'],
     deprecated: ['retention-diff'],
   },
+  'repo-retention-dump': {
+    kind: 'integer',
+    summary: 'How many dump sets, or how many days of them, to keep.',
+    group: 'repo',
+    commands: ['dump', 'expire'],
+    range: ['1', '9999999'],
+    origin: 'pgsurety',
+  },
+  'repo-retention-dump-type': {
+    kind: 'choice',
+    summary: 'Whether dump sets are kept by count or by time.',
+    group: 'repo',
+    commands: ['dump', 'expire'],
+    default: 'count',
+    allowed: ['count', 'time'],
+    origin: 'pgsurety',
+  },
   'repo-retention-full': {
     kind: 'integer',
     summary: 'How many full backups, or how many days of them, to keep.',

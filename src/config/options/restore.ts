@@ -10,13 +10,14 @@ export const RESTORE_OPTIONS = {
   },
   'db-exclude': {
     kind: 'list',
-    summary: 'Database to restore as empty files.',
-    commands: ['restore'],
+    summary: 'Database to restore as empty files; dump: not to dump, by name or pattern (*, ?).',
+    commands: ['dump', 'restore'],
   },
   'db-include': {
     kind: 'list',
-    summary: 'Database to restore; all others become empty files.',
-    commands: ['restore'],
+    summary:
+      'Database to restore; all others become empty files. dump: to dump, by name or pattern (*, ?).',
+    commands: ['dump', 'restore'],
   },
   'link-all': {
     kind: 'boolean',
