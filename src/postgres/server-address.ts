@@ -87,6 +87,11 @@ export function serverAddress(
   return { env: { ...variables, ...local, ...(user === undefined ? {} : { PGUSER: user }) } }
 }
 
+/** For `-d` and `-l` of programs that take a conninfo there and do not look at PGDATABASE. */
+export function databaseConninfo(name: string): string {
+  return `dbname='${name.replaceAll(/['\\]/g, '\\$&')}'`
+}
+
 function variablesOf(conninfo: string): Readonly<Record<string, string>> {
   const variables: Record<string, string> = {}
   for (const [key, value] of pairsOf(conninfo)) {

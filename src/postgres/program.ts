@@ -1,0 +1,124 @@
+/**
+ * Runs one of PostgreSQL's programs as a source or a taker of bytes. What it wrote is whole only when it ended with 0: a source
+ * whose program failed throws at its end, so that nobody takes the part for the whole.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { AppError } from '../base/error.ts'
+import type { ByteSource } from '../pipe/pipe.ts'
+
+export interface ProgramCall {
+  readonly path: string
+  /** Seen by every user of the host. */
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** Ends the program. */
+  readonly signal: AbortSignal
+  /** Called for each line of its standard error. */
+  readonly message?: (line: string) => void
+}
+
+/** How a program ended, and the last that it said. */
+export interface ProgramEnd {
+  readonly code: number | null
+  readonly killedBy: NodeJS.Signals | null
+  readonly lastMessages: readonly string[]
+}
+
+const LAST_MESSAGES = 20
+
+/** What it writes to standard output. Throws `execute` when it fails; it is ended when the taker stops early. */
+export async function* outputOf(call: ProgramCall): ByteSource {
+  const program = start(call)
+  program.child.stdin.end()
+  try {
+    for await (const chunk of program.child.stdout) {
+      call.signal.throwIfAborted()
+      if (Buffer.isBuffer(chunk)) yield chunk
+    }
+    assertEnded(call, await program.ended)
+  } finally {
+    await stop(program)
+  }
+}
+
+/** Gives it `input`, discards its output, and waits for its end. What it does not want to read is not drawn. */
+export async function feed(call: ProgramCall, input: ByteSource): Promise<ProgramEnd> {
+  const program = start(call)
+  const { stdin, stdout } = program.child
+  stdout.resume()
+  try {
+    for await (const chunk of input) {
+      // A program that has seen enough closes its input; how it ended tells whether that was right.
+      if (stdin.destroyed || !(await take(stdin, chunk))) break
+    }
+    stdin.end()
+    const end = await program.ended
+    call.signal.throwIfAborted()
+    return end
+  } finally {
+    await stop(program)
+  }
+}
+
+/** Throws `execute` with what the program said, unless it ended with 0. */
+export function assertEnded(call: ProgramCall, end: ProgramEnd): void {
+  call.signal.throwIfAborted()
+  if (end.code === 0) return
+  const how = end.killedBy === null ? `exit code ${end.code}` : end.killedBy
+  const said = end.lastMessages.filter((line) => /(?:error|fatal|detail|hint):/i.test(line))
+  const words = said.length > 0 ? said : end.lastMessages.slice(-1)
+  throw new AppError('execute', [`'${call.path}' ended with ${how}`, ...words].join('\n'))
+}
+
+interface Running {
+  readonly child: ChildProcessWithoutNullStreams
+  readonly ended: Promise<ProgramEnd>
+}
+
+function start({ path, args, env, signal, message }: ProgramCall): Running {
+  signal.throwIfAborted()
+  const child = spawn(path, args, {
+    env: { ...env, LC_ALL: 'C' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    signal,
+    killSignal: 'SIGTERM',
+  })
+  child.stdin.on('error', () => undefined)
+  const lastMessages: string[] = []
+  createInterface({ input: child.stderr, crlfDelay: Infinity }).on('line', (line) => {
+    message?.(line)
+    lastMessages.push(line)
+    if (lastMessages.length > LAST_MESSAGES) lastMessages.shift()
+  })
+  const { promise: ended, resolve } = Promise.withResolvers<ProgramEnd>()
+  child.on('error', (error) => {
+    lastMessages.push(`error: ${error.message}`)
+    // Of a program that was never started there is no other end.
+    if (child.pid === undefined) resolve({ code: null, killedBy: null, lastMessages })
+  })
+  child.on('close', (code, killedBy) => {
+    resolve({ code, killedBy, lastMessages })
+  })
+  return { child, ended }
+}
+
+async function stop({ child, ended }: Running): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+  child.stdin.destroy()
+  child.stdout.destroy()
+  await ended
+}
+
+/** False when the program takes no more. */
+async function take(
+  stdin: ChildProcessWithoutNullStreams['stdin'],
+  chunk: Buffer,
+): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  // The chunk may be used again once this resolves.
+  stdin.write(chunk, (error) => {
+    resolve(error === null || error === undefined)
+  })
+  return await promise
+}
