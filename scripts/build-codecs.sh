@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds src/pipe/codecs.wasm from scripts/codecs.c and the Debian 12 sources of lz4, bzip2 and xxhash.
+# Builds src/pipe/codecs.wasm from scripts/codecs.c, scripts/rows.c and the Debian 12 sources of lz4, bzip2 and xxhash.
 #
 # The same inputs give the same bytes: compare `sha256sum src/pipe/codecs.wasm` before and after. Nothing is installed
 # and no apt configuration is changed; sources come from the machine's own Debian mirror, into a temporary directory.
@@ -52,6 +52,7 @@ for source in "$lz4"/lz4.c "$lz4"/lz4hc.c "$lz4"/lz4frame.c "$lz4"/xxhash.c \
 done
 compile -Wall -Wextra -Werror -isystem xxHash-0.8.1 -isystem "$lz4" -isystem "$bzip2" \
   -c "$here/codecs.c" -o codecs.o
+compile -Wall -Wextra -Werror -c "$here/rows.c" -o rows.o
 # 128 MiB: sixteen bzip2 compressors at level 9. A leak must end in an error, not in the machine's memory.
 compile -mexec-model=reactor -Wl,--no-entry,--strip-all,-z,stack-size=262144,--max-memory=134217728 \
   -o codecs.wasm ./*.o

@@ -1,5 +1,5 @@
 /*
- * What src/pipe/codecs.wasm is made of: LZ4 frames, bzip2, XXH3-128 and the PostgreSQL page checksum.
+ * What src/pipe/codecs.wasm is made of, with rows.c: LZ4 frames, bzip2, XXH3-128 and the PostgreSQL page checksum.
  *
  * Everything comes out of a fixed buffer, and what is compressed or decompressed comes in by another one: the caller writes
  * at most INPUT_SIZE bytes to `input`, calls, and copies what it wants out of `output` before the next call. What is only

@@ -4,11 +4,12 @@ import { basename, dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 
 /** The folders of src/, lowest first: a file imports from its own folder and from those before it. */
-const FOLDERS = 'base pipe format config storage postgres repo worker command cli'.split(' ')
+const FOLDERS =
+  'base pipe format config storage postgres fingerprint repo worker command cli'.split(' ')
 
 /** Code that decides and parses: it is given what it works on, and touches neither disk nor clock nor network. */
 const PURE =
-  /^base\/(?:text|units|error)\.ts|^format\/|\/plan\.ts|-rules\.ts|recovery(?:-target)?\.ts/
+  /^base\/(?:text|units|error)\.ts|^format\/|^fingerprint\/(?:compare|tables|wording)|\/plan\.ts|-rules\.ts|recovery(?:-target)?\.ts/
 const PURE_MAY_IMPORT = /^node:(?:assert|crypto|util|path)/
 const EMPTY_NAME = /^(?:index|utils?|helpers?|common|misc|types|constants|.*manager)\.ts$/i
 

@@ -4,7 +4,7 @@
  *
  * A table's digest is the sum, modulo 2^256, of the SHA-256 of every row, taken as a little-endian number. A row is its line of
  * `COPY (SELECT …) TO STDOUT` without the line feed: its columns in byte order of their names, each in the text form of
- * FINGERPRINT_SETTINGS. The sum does not depend on the order of rows, and counts a row that is there twice twice. Anybody can
+ * FINGERPRINT_SETTINGS (fingerprint/settings.ts), `"char"` as a number. The sum does not depend on the order of rows, and counts a row that is there twice twice. Anybody can
  * compute it again with psql and ten lines of a script.
  */
 
@@ -39,12 +39,20 @@ export interface SequenceFingerprint {
   /** Decimal digits. */
   readonly lastValue: string
   readonly isCalled: boolean
+  /**
+   * No snapshot holds a sequence still: its value some time after the dump read it, when it has moved since this one was read.
+   * The dump's is between the two.
+   */
+  readonly later?: { readonly lastValue: string; readonly isCalled: boolean }
 }
 
 export interface LargeObjectsFingerprint {
   readonly count: string
   readonly sizeBytes: string
-  /** As a table's, of lines `oid TAB offset TAB piece`. */
+  /**
+   * As a table's, of lines `oid TAB size TAB \\N` and `oid TAB offset TAB piece`: pieces of 2048 bytes, in hex digits without the
+   * zero digits at their end. A piece that is all zeros has no line, as a hole has none.
+   */
   readonly digest: string
 }
 
@@ -64,7 +72,7 @@ export interface SchemaFact {
 
 /** What no digest covers, and why. */
 export interface Uncovered {
-  readonly kind: 'foreign table' | 'unlogged table' | 'materialized view' | 'table'
+  readonly kind: 'foreign table' | 'unlogged table' | 'materialized view' | 'large objects'
   readonly name: string
   readonly reason: string
 }
@@ -73,6 +81,8 @@ export interface DatabaseFingerprint {
   readonly version: 1
   /** Major version of the server: `15`. Facts that a server words itself compare within one version only. */
   readonly serverMajor: number
+  /** Of the server's text, `UTF8`: a sample is chosen by bytes. */
+  readonly encoding: string
   readonly tables: readonly TableFingerprint[]
   readonly sequences: readonly SequenceFingerprint[]
   readonly largeObjects: LargeObjectsFingerprint

@@ -1,7 +1,7 @@
 /**
- * The WebAssembly module: LZ4 frames, bzip2, XXH3-128 and PostgreSQL page checksums, none of which Node has.
+ * The WebAssembly module: LZ4 frames, bzip2, XXH3-128, PostgreSQL page checksums and digests of rows, none of which Node has.
  *
- * Built from scripts/codecs.c by scripts/build-codecs.sh. Loaded at the first use, once per thread and use. The memory of the
+ * Built from scripts/codecs.c and scripts/rows.c by scripts/build-codecs.sh. Loaded at the first use, once per thread and use. The memory of the
  * codecs is what the open ones need (bzip2 at most 8 MiB each) and never more than 128 MiB. Pages and blocks are looked at in
  * a memory of its own that never grows, so that files can be read straight into it.
  */
@@ -260,4 +260,54 @@ function makeBuffers(): Buffer[] {
   return Array.from({ length: LENT_MAX }, (_, index) =>
     Buffer.from(memory.buffer, pages * WASM_PAGE_BYTES + index * LENT_BYTES_MAX, LENT_BYTES_MAX),
   )
+}
+
+/** What a table's fingerprint says about its rows; see format/fingerprint.ts. */
+export interface RowsDigest {
+  readonly rows: bigint
+  /** 64 hex digits. */
+  readonly digest: string
+  /** Base64. */
+  readonly buckets: string
+}
+
+/** Lines as `COPY … TO STDOUT` gives them, cut anywhere. */
+export interface RowDigester extends Disposable {
+  update(chunk: Buffer): void
+  /** Of all lines so far. Throws `protocol` when the last one has no end. */
+  result(): RowsDigest
+}
+
+const COUNT_BYTES = 8
+const SUM_BYTES = 32
+const BUCKETS_BYTES = 256 * 16
+
+export function openRowDigester(): RowDigester {
+  const { call, put, inputSizeBytes, memory } = forCodecs()
+  const update = call('rows_update')
+  let handle = call('rows_open')()
+  if (handle === 0) throw new AppError('memory', 'out of memory for the digest of rows')
+  return {
+    update: (chunk) => {
+      for (let at = 0; at < chunk.length; at += inputSizeBytes) {
+        const piece = chunk.subarray(at, at + inputSizeBytes)
+        update(handle, put(piece), piece.length)
+      }
+    },
+    result: () => {
+      if (call('rows_unfinished')(handle) !== 0) {
+        throw new AppError('protocol', 'the last row ends in its middle')
+      }
+      const found = Buffer.from(memory.buffer, handle, COUNT_BYTES + SUM_BYTES + BUCKETS_BYTES)
+      return {
+        rows: found.readBigUInt64LE(),
+        digest: found.toString('hex', COUNT_BYTES, COUNT_BYTES + SUM_BYTES),
+        buckets: found.toString('base64', COUNT_BYTES + SUM_BYTES),
+      }
+    },
+    [Symbol.dispose]: () => {
+      if (handle !== 0) call('rows_close')(handle)
+      handle = 0
+    },
+  }
 }

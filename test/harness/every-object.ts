@@ -56,7 +56,9 @@ create access method heap2 type table handler heap_tableam_handler;
 create access method gist2 type index handler gisthandler;
 comment on access method gist2 is 'a second one';
 create default conversion app.latin for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8;
-create trusted language other handler plpgsql_call_handler inline plpgsql_inline_handler validator plpgsql_validator;
+create function app.other_call() returns language_handler language c as '$libdir/plpgsql', 'plpgsql_call_handler';
+create function app.other_inline(internal) returns void language c as '$libdir/plpgsql', 'plpgsql_inline_handler';
+create trusted language other handler app.other_call inline app.other_inline;
 create transform for int language sql (
   from sql with function prsd_lextype(internal), to sql with function int4recv(internal)
 );

@@ -1,0 +1,128 @@
+/** What two schemas say, fact by fact. Pure. */
+import type { DatabaseFingerprint, SchemaFact } from '../format/fingerprint.ts'
+import { isWorded, withFlatChains } from './wording.ts'
+
+export interface FactDifference {
+  readonly kind: string
+  readonly name: string
+  readonly result: 'differs' | 'missing' | 'extra' | 'not-comparable'
+  /** Null when it is not there. */
+  readonly source: string | null
+  readonly restored: string | null
+  /** Empty, or why it cannot be compared. */
+  readonly reason: string
+}
+
+/** By `factKey`: whether a definition of the source, worded by the restored server, says what the restored one does. */
+export type Wordings = ReadonlyMap<string, 'same' | 'different'>
+
+export const factKey = ({ kind, name }: Pick<SchemaFact, 'kind' | 'name'>): string =>
+  JSON.stringify([kind, name])
+
+export interface FactsComparison {
+  readonly differences: readonly FactDifference[]
+  readonly equal: number
+  readonly remarks: readonly string[]
+}
+
+export interface FactsOptions {
+  readonly ignoreKinds: ReadonlySet<string>
+  readonly wordings: Wordings
+}
+
+export function compareFacts(
+  source: DatabaseFingerprint,
+  restored: DatabaseFingerprint,
+  { ignoreKinds, wordings }: FactsOptions,
+): FactsComparison {
+  const majors = [source.serverMajor, restored.serverMajor] as const
+  const counts = (fact: SchemaFact): boolean =>
+    !ignoreKinds.has(fact.kind) && isKnownToAll(fact, Math.min(...majors))
+  const there = new Map(restored.facts.filter(counts).map((fact) => [factKey(fact), fact] as const))
+  const differences: FactDifference[] = []
+  const remarks: string[] = []
+  let equal = 0
+  for (const fact of source.facts.filter(counts)) {
+    const key = factKey(fact)
+    const other = there.get(key)
+    there.delete(key)
+    const isRemark = REMARK_KINDS.has(fact.kind)
+    if (other === undefined) {
+      if (!isRemark) differences.push(missing(fact))
+    } else if (saysTheSame(fact, other, wordings.get(key))) {
+      equal += 1
+    } else if (isRemark) {
+      remarks.push(
+        `${fact.kind} of ${fact.name}: ${fact.definition} in the source, ${other.definition} restored`,
+      )
+    } else {
+      differences.push(difference(fact, other, majors, wordings.get(key)))
+    }
+  }
+  for (const fact of there.values()) {
+    if (!REMARK_KINDS.has(fact.kind)) differences.push(extra(fact))
+  }
+  return { differences, equal, remarks }
+}
+
+/** The machine decides, not the dump. That the thing is there is a fact of another kind. */
+const REMARK_KINDS: ReadonlySet<string> = new Set(['extension version', 'collation version'])
+
+const FIRST_MAJORS: ReadonlyMap<string, number> = new Map([
+  ['multirange type', 14],
+  ['not-null constraint', 18],
+])
+const MAINTAIN_MAJOR = 17
+
+/** What the older server cannot say is no difference. */
+function isKnownToAll({ kind, name }: SchemaFact, majorMin: number): boolean {
+  if ((FIRST_MAJORS.get(kind) ?? 0) > majorMin) return false
+  const isPrivilege = kind === 'grant' || kind === 'default privilege'
+  return !isPrivilege || majorMin >= MAINTAIN_MAJOR || !name.endsWith(': MAINTAIN')
+}
+
+function saysTheSame(
+  source: SchemaFact,
+  restored: SchemaFact,
+  wording: 'same' | 'different' | undefined,
+): boolean {
+  if (source.definition === restored.definition || wording === 'same') return true
+  if (!isWorded(source)) return false
+  return withFlatChains(source.definition) === withFlatChains(restored.definition)
+}
+
+function difference(
+  source: SchemaFact,
+  restored: SchemaFact,
+  [sourceMajor, restoredMajor]: readonly [number, number],
+  wording: 'same' | 'different' | undefined,
+): FactDifference {
+  const { kind, name } = source
+  const unknown = sourceMajor !== restoredMajor && isWorded(source) && wording === undefined
+  return {
+    kind,
+    name,
+    result: unknown ? 'not-comparable' : 'differs',
+    source: source.definition,
+    restored: restored.definition,
+    reason: unknown ? `worded by PostgreSQL ${sourceMajor} and ${restoredMajor}` : '',
+  }
+}
+
+const missing = ({ kind, name, definition }: SchemaFact): FactDifference => ({
+  kind,
+  name,
+  result: 'missing',
+  source: definition,
+  restored: null,
+  reason: '',
+})
+
+const extra = ({ kind, name, definition }: SchemaFact): FactDifference => ({
+  kind,
+  name,
+  result: 'extra',
+  source: null,
+  restored: definition,
+  reason: '',
+})

@@ -1,0 +1,137 @@
+/** Rows of a source and a restored table, by their digests. Pure. */
+import type { DatabaseFingerprint, TableFingerprint } from '../format/fingerprint.ts'
+import { quoted, readable } from './sql.ts'
+
+export interface TableComparison {
+  readonly name: string
+  readonly result:
+    | 'exact'
+    | 'sampled-equal'
+    | 'counted-equal'
+    | 'differs'
+    | 'missing'
+    | 'extra'
+    | 'not-comparable'
+  /** Empty when nothing differs. */
+  readonly detail: string
+}
+
+type Outcome = Omit<TableComparison, 'name'>
+
+const nameOf = ({ schema, name }: TableFingerprint): string => readable(quoted(schema, name))
+
+/** In the source's order; then what the source does not have. */
+export function compareTables(
+  source: DatabaseFingerprint,
+  restored: DatabaseFingerprint,
+): readonly TableComparison[] {
+  const there = new Map(restored.tables.map((table) => [nameOf(table), table] as const))
+  const unreadThere = new Set(restored.uncovered.map(({ name }) => name))
+  const unreadHere = new Set(source.uncovered.map(({ name }) => name))
+  const compared = source.tables.map((table) => {
+    const name = nameOf(table)
+    const other = there.get(name)
+    there.delete(name)
+    if (other !== undefined) return { name, ...compareTable(table, other, source, restored) }
+    return unreadThere.has(name)
+      ? { name, ...notComparable('its restored rows cannot be read') }
+      : { name, result: 'missing' as const, detail: `${table.rows} rows in the source` }
+  })
+  const extra = [...there.entries()]
+    .filter(([name]) => !unreadHere.has(name))
+    .map(([name, { rows }]) => ({ name, result: 'extra' as const, detail: `${rows} rows` }))
+  return [...compared, ...extra]
+}
+
+const notComparable = (detail: string): Outcome => ({ result: 'not-comparable', detail })
+
+function compareTable(
+  source: TableFingerprint,
+  restored: TableFingerprint,
+  { encoding }: DatabaseFingerprint,
+  { encoding: restoredEncoding }: DatabaseFingerprint,
+): Outcome {
+  const [ours, theirs] = [source, restored].map(({ columns }) => columns.join(', '))
+  if (ours !== theirs) {
+    return notComparable(`its columns are ${ours} in the source and ${theirs} restored`)
+  }
+  const { kind } = source.coverage
+  if (coverageText(source) !== coverageText(restored)) {
+    return notComparable(
+      `${coverageText(source)} in the source and ${coverageText(restored)} restored`,
+    )
+  }
+  if (source.rows !== restored.rows || source.digest !== restored.digest) {
+    // A sample is chosen by the bytes of the key.
+    if (kind === 'sampled' && source.rows === restored.rows && encoding !== restoredEncoding) {
+      return notComparable(`samples of '${encoding}' and '${restoredEncoding}' text`)
+    }
+    return { result: 'differs', detail: differenceText(source, restored) }
+  }
+  return { result: EQUAL_RESULTS[kind], detail: '' }
+}
+
+const EQUAL_RESULTS = {
+  full: 'exact',
+  sampled: 'sampled-equal',
+  counted: 'counted-equal',
+} as const
+
+function coverageText({ coverage }: TableFingerprint): string {
+  switch (coverage.kind) {
+    case 'full':
+      return 'all rows were read'
+    case 'sampled':
+      return `${coverage.percent} percent of the rows were read`
+    case 'counted':
+      return 'rows were only counted'
+  }
+}
+
+/**
+ * Buckets with other counts, or the same count and another sum, hold rows that the other side does not: at least so many. Less
+ * than the truth when several differ in one bucket.
+ */
+function differenceText(source: TableFingerprint, restored: TableFingerprint): string {
+  const [lost, added] = rowsLostAndAdded(bucketsOf(source), bucketsOf(restored))
+  return [
+    `${source.rows} rows in the source, ${restored.rows} restored`,
+    ...(lost > 0n ? [`at least ${lost} of the source's are missing or changed`] : []),
+    ...(added > 0n ? [`at least ${added} restored ones are not the source's`] : []),
+  ].join('; ')
+}
+
+interface Bucket {
+  readonly count: bigint
+  readonly sum: bigint
+}
+
+const BUCKET_BYTES = 16
+const SUM_OFFSET = 8
+
+function bucketsOf({ buckets = '' }: TableFingerprint): readonly Bucket[] {
+  const bytes = Buffer.from(buckets, 'base64')
+  return Array.from({ length: Math.floor(bytes.length / BUCKET_BYTES) }, (_, index) => ({
+    count: bytes.readBigUInt64LE(index * BUCKET_BYTES),
+    sum: bytes.readBigUInt64LE(index * BUCKET_BYTES + SUM_OFFSET),
+  }))
+}
+
+function rowsLostAndAdded(
+  source: readonly Bucket[],
+  restored: readonly Bucket[],
+): readonly [lost: bigint, added: bigint] {
+  let lost = 0n
+  let added = 0n
+  for (const [index, ours] of source.entries()) {
+    const theirs = restored[index]
+    if (theirs === undefined) continue
+    if (ours.count > theirs.count) lost += ours.count - theirs.count
+    else if (ours.count < theirs.count) added += theirs.count - ours.count
+    else if (ours.sum !== theirs.sum) {
+      lost += 1n
+      added += 1n
+    }
+  }
+  return [lost, added]
+}

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type {
+  DatabaseFingerprint,
+  SchemaFact,
+  TableCoverage,
+  TableFingerprint,
+} from '../format/fingerprint.ts'
+import { openRowDigester } from '../pipe/codecs.ts'
+import { type Comparison, type ComparisonOptions, compareFingerprints } from './compare.ts'
+import { factKey } from './compare-facts.ts'
+import { coverLike, coverUpTo, rowsQuery, type TableShape } from './tables.ts'
+
+const EMPTY: DatabaseFingerprint = {
+  version: 1,
+  serverMajor: 18,
+  encoding: 'UTF8',
+  tables: [],
+  sequences: [],
+  largeObjects: { count: '0', sizeBytes: '0', digest: '0'.repeat(64) },
+  facts: [],
+  uncovered: [],
+}
+
+function table(
+  rows: readonly string[],
+  coverage: TableCoverage = { kind: 'full' },
+): TableFingerprint {
+  using digester = openRowDigester()
+  for (const row of rows) digester.update(Buffer.from(`${row}\n`))
+  const { digest, buckets } = digester.result()
+  const base = { schema: 'app', name: 't', oid: 1, columns: ['a'], coverage }
+  return { ...base, rows: String(rows.length), digest, buckets }
+}
+
+function compare(
+  source: Partial<DatabaseFingerprint>,
+  restored: Partial<DatabaseFingerprint>,
+  options: Partial<ComparisonOptions> = {},
+): Comparison {
+  const none = { ignoreKinds: new Set<string>(), wordings: new Map() }
+  return compareFingerprints(
+    { ...EMPTY, ...source },
+    { ...EMPTY, ...restored },
+    { ...none, ...options },
+  )
+}
+
+function compareRows(source: readonly string[], restored: readonly string[]): string {
+  const { verdict, tables } = compare({ tables: [table(source)] }, { tables: [table(restored)] })
+  return `${verdict}: ${tables.map(({ result, detail }) => `${result} ${detail}`).join()}`
+}
+
+test('rows in another order are the same rows, and each other change is told with at least how many rows it concerns', () => {
+  assert.equal(compareRows(['1', '2', '3'], ['3', '1', '2']), 'exact: exact ')
+  assert.equal(
+    compareRows(['1', '2', '3'], ['1', '2']),
+    "differs: differs 3 rows in the source, 2 restored; at least 1 of the source's are missing or changed",
+  )
+  assert.equal(
+    compareRows(['1', '2'], ['1', '2', '2']),
+    "differs: differs 2 rows in the source, 3 restored; at least 1 restored ones are not the source's",
+  )
+  assert.equal(
+    compareRows(['1', '2', '3'], ['1', 'two', 'three']),
+    "differs: differs 3 rows in the source, 3 restored; at least 2 of the source's are missing or changed; at least 2 restored ones are not the source's",
+  )
+})
+
+test('a table that is missing or extra differs, and one that cannot be compared is not a proof', () => {
+  const tables = [table(['1'])]
+  const uncovered = [{ kind: 'unlogged table', name: 'app.t', reason: '' }] as const
+
+  assert.equal(compare({ tables }, {}).tables[0]?.result, 'missing')
+  assert.equal(compare({}, { tables }).tables[0]?.result, 'extra')
+  assert.deepEqual(compare({ uncovered }, { tables }).tables, [])
+  assert.equal(compare({ tables }, { uncovered }).verdict, 'not-comparable')
+  assert.equal(
+    compare({ tables }, { tables: [{ ...table(['1']), columns: ['b'] }] }).verdict,
+    'not-comparable',
+  )
+})
+
+test('what was sampled or counted is never called exact', () => {
+  const sampled = [table(['1'], { kind: 'sampled', percent: 1 })]
+  const counted = [table(['1'], { kind: 'counted' })]
+
+  assert.equal(compare({ tables: sampled }, { tables: sampled }).verdict, 'sampled')
+  assert.equal(compare({ tables: counted }, { tables: counted }).verdict, 'sampled')
+  assert.equal(compare({ tables: counted }, { tables: sampled }).verdict, 'not-comparable')
+  const other = [table(['2'], { kind: 'sampled', percent: 1 })]
+  assert.equal(compare({ tables: sampled }, { tables: other }).verdict, 'differs')
+  assert.equal(
+    compare({ tables: sampled }, { tables: other, encoding: 'LATIN1' }).verdict,
+    'not-comparable',
+  )
+})
+
+const at = (lastValue: string): Pick<DatabaseFingerprint, 'sequences'> => ({
+  sequences: [{ schema: 'app', name: 's', lastValue, isCalled: true }],
+})
+
+test('a sequence that moved during the dump may be restored at any value in between', () => {
+  const moved = {
+    sequences: [
+      {
+        schema: 'app',
+        name: 's',
+        lastValue: '5',
+        isCalled: true,
+        later: { lastValue: '9', isCalled: true },
+      },
+    ],
+  }
+
+  assert.equal(compare(at('5'), at('5')).sequences[0]?.result, 'exact')
+  assert.equal(compare(moved, at('9')).sequences[0]?.result, 'exact')
+  assert.equal(compare(moved, at('7')).verdict, 'exact')
+  assert.equal(compare(moved, at('7')).sequences[0]?.result, 'between')
+  assert.equal(compare(moved, at('10')).verdict, 'differs')
+  assert.equal(compare(at('5'), at('6')).sequences[0]?.detail, '5 in the source, 6 restored')
+})
+
+const fact = (kind: string, definition: string, name = 'app.x'): SchemaFact => ({
+  kind,
+  name,
+  definition,
+})
+const facts = (...each: readonly SchemaFact[]): { readonly facts: readonly SchemaFact[] } => ({
+  facts: each,
+})
+
+test('facts are missing, extra or differ, with both texts; those of ignored kinds are not looked at', () => {
+  const owner = fact('owner', 'alice')
+  assert.deepEqual(compare(facts(owner), facts(fact('owner', 'bob'))).facts, [
+    {
+      kind: 'owner',
+      name: 'app.x',
+      result: 'differs',
+      source: 'alice',
+      restored: 'bob',
+      reason: '',
+    },
+  ])
+  assert.equal(compare(facts(owner), {}).facts[0]?.result, 'missing')
+  assert.equal(compare({}, facts(owner)).facts[0]?.result, 'extra')
+  assert.equal(compare(facts(owner), {}, { ignoreKinds: new Set(['owner']) }).verdict, 'exact')
+})
+
+test('definitions worded by two versions are told apart only when one of them can word both', () => {
+  const old = { ...facts(fact('view', 'SELECT t.a')), serverMajor: 15 }
+  const now = facts(fact('view', 'SELECT a'))
+  const key = factKey({ kind: 'view', name: 'app.x' })
+
+  const { facts: unknown, verdict } = compare(old, now)
+  assert.equal(verdict, 'not-comparable')
+  assert.equal(unknown[0]?.reason, 'worded by PostgreSQL 15 and 18')
+  assert.equal(compare(old, now, { wordings: new Map([[key, 'same']]) }).verdict, 'exact')
+  assert.equal(compare(old, now, { wordings: new Map([[key, 'different']]) }).verdict, 'differs')
+  assert.equal(compare({ ...old, serverMajor: 18 }, now).verdict, 'differs')
+  assert.equal(
+    compare({ ...facts(fact('column', 'integer')), serverMajor: 15 }, facts(fact('column', 'text')))
+      .verdict,
+    'differs',
+  )
+})
+
+test('what an older server cannot say is no difference, and what the machine decides is a remark', () => {
+  const maintain = fact('grant', 'granted', 'table app.t to bob: MAINTAIN')
+  const named = fact('not-null constraint', 'NOT NULL a')
+
+  assert.equal(compare({ serverMajor: 15 }, facts(maintain, named)).verdict, 'exact')
+  assert.equal(compare({ serverMajor: 17 }, facts(maintain)).verdict, 'differs')
+  assert.equal(compare({}, facts(named)).verdict, 'differs')
+  const remarked = compare(
+    facts(fact('extension version', '1.6')),
+    facts(fact('extension version', '1.8')),
+  )
+  assert.equal(remarked.verdict, 'exact')
+  assert.deepEqual(remarked.remarks, [
+    'extension version of app.x: 1.6 in the source, 1.8 restored',
+  ])
+})
+
+test('large objects that nobody could read are no proof', () => {
+  const uncovered = [{ kind: 'large objects', name: 'large objects', reason: '' }] as const
+
+  assert.equal(compare({ uncovered }, { uncovered }).verdict, 'not-comparable')
+})
+
+const SHAPE: TableShape = {
+  schema: 'app',
+  name: 't"t',
+  oid: 1,
+  sizeBytes: 1000,
+  columns: [
+    { name: 'a', type: '"char"' },
+    { name: 'B', type: 'text' },
+  ],
+  keyColumns: ['a'],
+  condition: '',
+}
+
+test('small tables are covered in full, larger ones by their number or a sample, restored ones as the source was', () => {
+  const policy = coverUpTo(999, { kind: 'counted' })
+  assert.deepEqual(policy(SHAPE), { kind: 'counted' })
+  assert.deepEqual(policy({ ...SHAPE, sizeBytes: 999 }), { kind: 'full' })
+  const like = coverLike({ ...EMPTY, tables: [table([], { kind: 'sampled', percent: 3 })] })
+  assert.deepEqual(like({ ...SHAPE, name: 't' }), { kind: 'sampled', percent: 3 })
+  assert.deepEqual(like(SHAPE), { kind: 'counted' })
+})
+
+test('the query for rows says every name as it is, and a sample is chosen by the key', () => {
+  assert.equal(
+    rowsQuery(SHAPE, { kind: 'full' }),
+    'select "a"::pg_catalog.int4, "B" from only "app"."t""t"',
+  )
+  assert.equal(
+    rowsQuery(SHAPE, { kind: 'sampled', percent: 25 }),
+    'select "a"::pg_catalog.int4, "B" from only "app"."t""t" where pg_catalog.md5(row("a")::pg_catalog.text) collate "C" < \'40000000\'',
+  )
+  assert.equal(rowsQuery(SHAPE, { kind: 'counted' }), undefined)
+})

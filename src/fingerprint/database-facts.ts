@@ -1,0 +1,138 @@
+/** Facts about what lies in no schema: extensions, casts, languages, publications, foreign servers. */
+import {
+  digestOf,
+  identity,
+  ifKnown,
+  labelled,
+  notInternal,
+  notOfExtension,
+  parts,
+  sorted,
+  when,
+} from './sql.ts'
+
+/** What initdb makes has lower numbers. */
+const FIRST_USER_OID = 16_384
+
+const objects = (catalog: string): string =>
+  `${catalog} o where o.oid >= ${FIRST_USER_OID} and ${notOfExtension(catalog, 'o.oid')}`
+
+const head = (kind: string, catalog: string): string =>
+  `select '${kind}' as kind, ${identity(catalog, 'o.oid')} as name, o.oid::text as oid`
+
+const proc = (column: string): string => `nullif(o.${column}, 0)::regproc::text`
+
+const EXTENSIONS = `
+select 'extension' as kind, quote_ident(o.extname) as name, o.oid::text as oid,
+  'schema ' || quote_ident(n.nspname) as definition
+from pg_extension o join pg_namespace n on n.oid = o.extnamespace where o.oid >= ${FIRST_USER_OID}
+union all
+select 'extension version', quote_ident(o.extname), o.oid::text, o.extversion
+from pg_extension o where o.oid >= ${FIRST_USER_OID}`
+
+const CASTS = `
+${head('cast', 'pg_cast')}, ${parts(
+  "'method ' || o.castmethod::text || ' context ' || o.castcontext::text",
+  labelled('function', 'nullif(o.castfunc, 0)::regprocedure::text'),
+)} as definition from ${objects('pg_cast')} and ${notInternal('pg_cast', 'o.oid')}`
+
+const LANGUAGES = `
+${head('language', 'pg_language')}, ${parts(
+  when('o.lanpltrusted', "'trusted'"),
+  labelled('handler', proc('lanplcallfoid')),
+  labelled('inline', proc('laninline')),
+  labelled('validator', proc('lanvalidator')),
+)} as definition from ${objects('pg_language')}`
+
+const TRANSFORMS = `
+${head('transform', 'pg_transform')}, ${parts(
+  labelled('from', proc('trffromsql')),
+  labelled('to', proc('trftosql')),
+)} as definition from ${objects('pg_transform')}`
+
+const ACCESS_METHODS = `
+${head('access method', 'pg_am')}, o.amtype::text || ' ' || o.amhandler::regproc as definition from ${objects('pg_am')}`
+
+const EVENT_TRIGGERS = `
+${head('event trigger', 'pg_event_trigger')}, ${parts(
+  "'on ' || o.evtevent || ' execute ' || o.evtfoid::regproc",
+  labelled('tags', sorted('o.evttags')),
+  "'enabled ' || o.evtenabled::text",
+)} as definition from ${objects('pg_event_trigger')}`
+
+/** Columns of `pubgencols` have been there since 18, where it says that none are published. */
+const PUBLICATIONS = `
+${head('publication', 'pg_publication')}, ${parts(
+  when('o.puballtables', "'all tables'"),
+  when('o.pubinsert', "'insert'"),
+  when('o.pubupdate', "'update'"),
+  when('o.pubdelete', "'delete'"),
+  when('o.pubtruncate', "'truncate'"),
+  when('o.pubviaroot', "'via root'"),
+  labelled('generated columns', `nullif(${ifKnown('o', 'pubgencols')}, 'n')`),
+)} as definition from ${objects('pg_publication')}`
+
+const publishedTables = (definition: string): string => `
+select 'published table' as kind, quote_ident(p.pubname) || ': ' || ${identity('pg_class', 'o.prrelid')} as name,
+  o.oid::text as oid, ${definition} as definition
+from pg_publication_rel o join pg_publication p on p.oid = o.prpubid`
+
+/** Columns, conditions and schemas since 15. */
+export function publishedFacts(serverMajor: number): readonly string[] {
+  if (serverMajor < 15) return [publishedTables("''")]
+  const definition = parts(
+    `(select 'columns ' || string_agg(quote_ident(a.attname), ', ' order by a.attname collate "C")
+      from pg_attribute a where a.attrelid = o.prrelid and a.attnum = any (o.prattrs))`,
+    labelled('where', 'pg_get_expr(o.prqual, o.prrelid)'),
+  )
+  const schemas = `
+select 'published schema' as kind, quote_ident(p.pubname) || ': ' || quote_ident(n.nspname) as name, '' as definition
+from pg_publication_namespace o join pg_publication p on p.oid = o.pnpubid join pg_namespace n on n.oid = o.pnnspid`
+  return [publishedTables(definition), schemas]
+}
+
+/** A restored subscription is disabled on purpose, and how it connects is a secret. */
+const SUBSCRIPTIONS = `
+select 'subscription' as kind, quote_ident(o.subname) as name, o.oid::text as oid, ${parts(
+  labelled('publications', sorted('o.subpublications')),
+  labelled('slot', 'quote_ident(o.subslotname)'),
+  labelled('synchronous commit', 'o.subsynccommit'),
+)} as definition
+from pg_subscription o join pg_database d on d.oid = o.subdbid and d.datname = current_database()`
+
+const FOREIGN_WRAPPERS = `
+${head('foreign data wrapper', 'pg_foreign_data_wrapper')}, ${parts(
+  labelled('handler', proc('fdwhandler')),
+  labelled('validator', proc('fdwvalidator')),
+  labelled('options digest', digestOf('o.fdwoptions')),
+)} as definition from ${objects('pg_foreign_data_wrapper')}`
+
+const FOREIGN_SERVERS = `
+${head('foreign server', 'pg_foreign_server')}, ${parts(
+  labelled('type', 'o.srvtype'),
+  labelled('version', 'o.srvversion'),
+  labelled(
+    'wrapper',
+    '(select quote_ident(w.fdwname) from pg_foreign_data_wrapper w where w.oid = o.srvfdw)',
+  ),
+  labelled('options digest', digestOf('o.srvoptions')),
+)} as definition from ${objects('pg_foreign_server')}`
+
+const USER_MAPPINGS = `
+select 'user mapping' as kind, quote_ident(o.usename) || ' on ' || quote_ident(o.srvname) as name, o.umid::text as oid,
+  ${parts("''", labelled('options digest', digestOf('o.umoptions')))} as definition
+from pg_user_mappings o where ${notOfExtension('pg_user_mapping', 'o.umid')}`
+
+export const DATABASE_FACTS: readonly string[] = [
+  EXTENSIONS,
+  CASTS,
+  LANGUAGES,
+  TRANSFORMS,
+  ACCESS_METHODS,
+  EVENT_TRIGGERS,
+  PUBLICATIONS,
+  SUBSCRIPTIONS,
+  FOREIGN_WRAPPERS,
+  FOREIGN_SERVERS,
+  USER_MAPPINGS,
+]

@@ -1,0 +1,209 @@
+/**
+ * Fingerprints of databases: digests of all their rows and facts about all their objects, to prove that a restored database is
+ * the one that was dumped, also by a server of another major version. What they are: format/fingerprint.ts.
+ *
+ * Not for: dumps, restores, or what to do about a difference. Comparing is pure (compare.ts); reading talks to a server through
+ * psql, in read-only transactions that somebody else has begun.
+ */
+import { AppError } from '../base/error.ts'
+import type {
+  DatabaseFingerprint,
+  LargeObjectsFingerprint,
+  SequenceFingerprint,
+  TableFingerprint,
+  Uncovered,
+} from '../format/fingerprint.ts'
+import type { PsqlSession, SqlRow } from '../postgres/psql.ts'
+import {
+  NO_LARGE_OBJECTS,
+  type OnBytes,
+  onlyRow,
+  readLargeObjects,
+  readSequences,
+  readTable,
+  textOf,
+} from './contents.ts'
+import { readFacts } from './facts.ts'
+import { SETTINGS_STATEMENT } from './settings.ts'
+import { quoted, readable } from './sql.ts'
+import {
+  type CoveragePolicy,
+  TABLES_QUERY,
+  type TableShape,
+  UNCOVERED_QUERY,
+  UNCOVERED_REASONS,
+} from './tables.ts'
+
+export interface FingerprintOptions {
+  /** A session in a read-only repeatable-read transaction; all of them on one snapshot where the database may change. */
+  readonly openSession: () => Promise<PsqlSession>
+  /** How many sessions read rows at the same time: at least 1. */
+  readonly sessions: number
+  readonly coverage: CoveragePolicy
+  readonly signal: AbortSignal
+  readonly onBytes?: OnBytes
+}
+
+/** Throws `db-query` when a row may not be read: a part is never taken for the whole. */
+export async function takeFingerprint(options: FingerprintOptions): Promise<DatabaseFingerprint> {
+  await using sessions = new AsyncDisposableStack()
+  const open = async (): Promise<PsqlSession> => {
+    const session = sessions.use(await options.openSession())
+    await session.run(SETTINGS_STATEMENT)
+    return session
+  }
+  const first = await open()
+  const others: PsqlSession[] = []
+  while (others.length + 1 < options.sessions) others.push(await open())
+  const server = await onlyRow(
+    first,
+    `select current_setting('server_version_num') as version, current_setting('server_encoding') as encoding`,
+  )
+  const serverMajor = Math.floor(Number(textOf(server, 'version')) / 10_000)
+  const { tables, uncovered } = await listTables(first)
+  await lockTables(first, tables)
+  const work = contentsOf(tables, options)
+  const [{ sequences, facts }] = await Promise.all([
+    readFirst(first, serverMajor, work),
+    ...others.map(async (session) => {
+      await work.doAll(session)
+    }),
+  ])
+  return {
+    version: 1,
+    serverMajor,
+    encoding: textOf(server, 'encoding'),
+    tables: work.tables.toSorted(byName),
+    sequences,
+    largeObjects: work.largeObjects ?? NO_LARGE_OBJECTS,
+    facts,
+    uncovered:
+      work.largeObjects === undefined
+        ? [...uncovered, notCovered('large objects', 'large objects')]
+        : uncovered,
+  }
+}
+
+/** What only one session does, and then its share of the rows. */
+async function readFirst(
+  session: PsqlSession,
+  serverMajor: number,
+  work: Contents,
+): Promise<Pick<DatabaseFingerprint, 'sequences' | 'facts'>> {
+  const sequences = await readSequences(session)
+  const facts = await readFacts(session, serverMajor)
+  await work.doAll(session)
+  return { sequences, facts }
+}
+
+/** Adds where the sequences stand when the dump has been made: what moved in between has two values. */
+export async function withLaterSequences(
+  fingerprint: DatabaseFingerprint,
+  session: PsqlSession,
+): Promise<DatabaseFingerprint> {
+  const later = new Map(
+    (await readSequences(session)).map(
+      (value) => [quoted(value.schema, value.name), value] as const,
+    ),
+  )
+  const withLater = (sequence: SequenceFingerprint): SequenceFingerprint => {
+    const now = later.get(quoted(sequence.schema, sequence.name))
+    if (now === undefined) return sequence
+    const { lastValue, isCalled } = now
+    return lastValue === sequence.lastValue && isCalled === sequence.isCalled
+      ? sequence
+      : { ...sequence, later: { lastValue, isCalled } }
+  }
+  return { ...fingerprint, sequences: fingerprint.sequences.map(withLater) }
+}
+
+interface Contents {
+  readonly tables: TableFingerprint[]
+  largeObjects: LargeObjectsFingerprint | undefined
+  /** Takes one piece of work after the other until there is none. Several sessions do so at the same time. */
+  doAll(session: PsqlSession): Promise<void>
+}
+
+/** Largest first, so that no session is left alone with a large one at the end. */
+function contentsOf(shapes: readonly TableShape[], options: FingerprintOptions): Contents {
+  const { coverage, signal, onBytes = () => undefined } = options
+  const tables = shapes.toSorted((left, right) => right.sizeBytes - left.sizeBytes)
+  const queue = ['large objects' as const, ...tables].values()
+  const contents: Contents = {
+    tables: [],
+    largeObjects: undefined,
+    doAll: async (session) => {
+      for (const table of queue) {
+        signal.throwIfAborted()
+        if (table === 'large objects') {
+          contents.largeObjects = await readLargeObjects(session, onBytes)
+        } else {
+          // An extension says which rows of its table are the user's: few.
+          const covered = table.condition === '' ? coverage(table) : ({ kind: 'full' } as const)
+          contents.tables.push(await readTable(session, table, covered, onBytes))
+        }
+      }
+    },
+  }
+  return contents
+}
+
+async function listTables(session: PsqlSession): Promise<{
+  readonly tables: readonly TableShape[]
+  readonly uncovered: readonly Uncovered[]
+}> {
+  const tables: TableShape[] = []
+  const uncovered: Uncovered[] = []
+  for (const row of await session.rows(TABLES_QUERY)) {
+    const table = shapeOf(row)
+    if (row['unreadable'] !== true) tables.push(table)
+    else uncovered.push(notCovered('unlogged table', readable(quoted(table.schema, table.name))))
+  }
+  for (const row of await session.rows(UNCOVERED_QUERY)) {
+    const kind = row['kind'] === 'foreign table' ? 'foreign table' : 'materialized view'
+    uncovered.push(notCovered(kind, readable(textOf(row, 'name'))))
+  }
+  return { tables, uncovered }
+}
+
+const notCovered = (kind: Uncovered['kind'], name: string): Uncovered => ({
+  kind,
+  name,
+  reason: UNCOVERED_REASONS[kind],
+})
+
+function shapeOf(row: SqlRow): TableShape {
+  const { columns, keyColumns } = row
+  if (!Array.isArray(columns) || !Array.isArray(keyColumns)) {
+    throw new AppError('protocol', 'a table without a list of columns')
+  }
+  return {
+    schema: textOf(row, 'schema'),
+    name: textOf(row, 'name'),
+    oid: Number(textOf(row, 'oid')),
+    sizeBytes: Number(textOf(row, 'size')),
+    columns: columns.map((column: SqlRow) => ({
+      name: textOf(column, 'name'),
+      type: textOf(column, 'type'),
+    })),
+    keyColumns: keyColumns.map(String),
+    condition: textOf(row, 'condition'),
+  }
+}
+
+const LOCKED_AT_ONCE = 500
+
+/** Nobody may drop or change a table between its listing and its reading. */
+async function lockTables(session: PsqlSession, tables: readonly TableShape[]): Promise<void> {
+  for (let at = 0; at < tables.length; at += LOCKED_AT_ONCE) {
+    const names = tables
+      .slice(at, at + LOCKED_AT_ONCE)
+      .map(({ schema, name }) => `only ${quoted(schema, name)}`)
+    await session.run(`lock table ${names.join(', ')} in access share mode`)
+  }
+}
+
+function byName(left: TableFingerprint, right: TableFingerprint): number {
+  const [one, other] = [quoted(left.schema, left.name), quoted(right.schema, right.name)]
+  return one < other ? -1 : one > other ? 1 : 0
+}

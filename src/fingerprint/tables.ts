@@ -1,0 +1,112 @@
+/** Which tables a fingerprint covers, how much of each, and the query that gives the rows its digest is of. Pure. */
+import type { TableCoverage, DatabaseFingerprint, Uncovered } from '../format/fingerprint.ts'
+import { notOfExtension, ofUser, quoted } from './sql.ts'
+
+export interface TableShape {
+  readonly schema: string
+  readonly name: string
+  readonly oid: number
+  readonly sizeBytes: number
+  /** In byte order of their names. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  /** The primary key's, in the same order; empty when there is none. */
+  readonly keyColumns: readonly string[]
+  /** `WHERE …` of an extension's configuration table, of which pg_dump keeps only these rows; else empty. */
+  readonly condition: string
+}
+
+/** How much of a table to cover. */
+export type CoveragePolicy = (table: TableShape) => TableCoverage
+
+export const coverAll: CoveragePolicy = () => ({ kind: 'full' })
+
+/** Tables up to a size in full, and a share of the rows of larger ones, or only their number. */
+export function coverUpTo(
+  fullBytesMax: number,
+  above: Exclude<TableCoverage, { kind: 'full' }>,
+): CoveragePolicy {
+  return ({ sizeBytes }) => (sizeBytes <= fullBytesMax ? { kind: 'full' } : above)
+}
+
+/** What is to be compared is covered alike, whatever its size is now; tables of which nothing is known are only counted. */
+export function coverLike(source: DatabaseFingerprint): CoveragePolicy {
+  const known = new Map(
+    source.tables.map(({ schema, name, coverage }) => [quoted(schema, name), coverage] as const),
+  )
+  return ({ schema, name }) => known.get(quoted(schema, name)) ?? { kind: 'counted' }
+}
+
+/**
+ * Tables that hold rows themselves, as pg_dump sees them: no partitioned tables, no temporary ones, and of an extension's only its
+ * configuration. In a server that recovers, unlogged tables cannot be read.
+ */
+export const TABLES_QUERY = `
+select n.nspname as schema, c.relname as name, c.oid::text as oid, coalesce(pg_table_size(c.oid), 0)::text as size,
+  c.relpersistence = 'u' and pg_is_in_recovery() as unreadable,
+  (select coalesce(json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, null))
+      order by a.attname collate "C"), '[]') from pg_attribute a
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
+  (select coalesce(json_agg(a.attname order by a.attname collate "C"), '[]') from pg_index i
+    join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey) and a.attnum > 0
+    where i.indrelid = c.oid and i.indisprimary) as "keyColumns",
+  coalesce((select x.extcondition[array_position(x.extconfig, c.oid)] from pg_extension x where c.oid = any (x.extconfig)), '')
+    as condition
+from pg_class c join pg_namespace n on n.oid = c.relnamespace and ${ofUser('n.nspname')}
+where c.relkind = 'r' and c.relpersistence <> 't' and (${notOfExtension('pg_class', 'c.oid')}
+  or exists (select from pg_extension x where c.oid = any (x.extconfig)))
+order by n.nspname collate "C", c.relname collate "C"`
+
+export const UNCOVERED_QUERY = `
+select case c.relkind when 'f' then 'foreign table' else 'materialized view' end as kind,
+  quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name
+from pg_class c join pg_namespace n on n.oid = c.relnamespace and ${ofUser('n.nspname')}
+where c.relkind in ('f', 'm') and ${notOfExtension('pg_class', 'c.oid')}
+order by n.nspname collate "C", c.relname collate "C"`
+
+export const UNCOVERED_REASONS: Readonly<Record<Uncovered['kind'], string>> = {
+  'foreign table': 'its rows are on the foreign server',
+  'materialized view': 'its rows are computed again when it is restored',
+  'unlogged table': 'a standby does not have its rows',
+  'large objects': 'only a superuser may read them all',
+}
+
+/** The type's text form changed in 16, for bytes beyond ASCII. */
+const ONE_BYTE_TYPES: ReadonlyMap<string, string> = new Map([
+  ['"char"', 'int4'],
+  ['"char"[]', 'int4[]'],
+])
+
+/** The rows that the digest of this coverage is of; undefined when it has none. */
+export function rowsQuery(table: TableShape, coverage: TableCoverage): string | undefined {
+  const columns = table.columns.map(({ name, type }) => {
+    const cast = ONE_BYTE_TYPES.get(type)
+    return cast === undefined ? quoted(name) : `${quoted(name)}::pg_catalog.${cast}`
+  })
+  const rows = `select ${columns.join(', ')} from ${from(table)}`
+  switch (coverage.kind) {
+    case 'full':
+      return rows
+    case 'sampled':
+      return `${rows} where ${isInSample(table, coverage.percent)}`
+    case 'counted':
+      return undefined
+  }
+}
+
+export const countQuery = (table: TableShape): string =>
+  `select count(*)::text as rows from ${from(table)}`
+
+function from({ schema, name, condition }: TableShape): string {
+  const only = `only ${quoted(schema, name)}`
+  return condition === '' ? only : `(select * from ${only} ${condition}) configuration`
+}
+
+const HASHES = 2 ** 32
+
+/** By the key's MD5 in text form: as evenly spread as can be, and the same rows on every server. */
+function isInSample({ keyColumns, columns }: TableShape, percent: number): string {
+  const names = keyColumns.length > 0 ? keyColumns : columns.map(({ name }) => name)
+  const row = `row(${names.map((name) => quoted(name)).join(', ')})::pg_catalog.text`
+  const bound = Math.min(HASHES - 1, Math.round((percent / 100) * HASHES))
+  return `pg_catalog.md5(${row}) collate "C" < '${bound.toString(16).padStart(8, '0')}'`
+}
