@@ -51,3 +51,12 @@ function editDistance(left: string, right: string): number {
   }
   return row[right.length] ?? 0
 }
+
+/** A name as one line for people: line feeds and other control characters as `\x0a`. */
+export function toOneLine(text: string): string {
+  return text.replaceAll(
+    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+    /[\0-\x1f\x7f]/g,
+    (sign) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+}

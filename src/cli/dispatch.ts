@@ -10,6 +10,8 @@ const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
   'archive-push': async () => (await import('../command/archive-push/archive-push.ts')).archivePush,
   backup: async () => (await import('../command/backup/backup.ts')).backup,
   check: async () => (await import('../command/check/check.ts')).check,
+  dump: async () => (await import('../command/dump/dump.ts')).dump,
+  'dump-verify': async () => (await import('../command/dump-verify/dump-verify.ts')).dumpVerify,
   expire: async () => (await import('../command/expire/expire.ts')).expire,
   'file-get': async () => (await import('../command/file-get.ts')).fileGet,
   info: async () => (await import('../command/info/info.ts')).info,

@@ -1,27 +1,30 @@
-/** annotate: changes the notes on a backup in backup.info. Its manifest keeps those it was made with. */
+/** annotate: changes the notes on a backup in backup.info, or on a dump set. Its manifest keeps those it was made with. */
 import { AppError, asAppError } from '../base/error.ts'
 import type { BackupInfo } from '../format/backup-info.ts'
+import { hasDumpSet, loadDumpNotes, openDumps, saveDumpNotes } from '../repo/dump-sets.ts'
 import { reconstruct } from '../repo/reconstruct.ts'
 import { loadBackupInfo, openRepos, type Repo, saveBackupInfo } from '../repo/repo.ts'
 import { annotationsOf } from './annotations.ts'
-import { askedLabel } from './asked-label.ts'
+import { askedLabel, dumpLabelIn } from './asked-label.ts'
 import { type Context, stanzaOf } from './command.ts'
 import { lockStanza } from './stanza-lock.ts'
 
 export async function annotate(context: Context): Promise<number> {
   const { config, log, signal } = context
-  const label = askedLabel(config) ?? ''
+  const dumpLabel = dumpLabelIn(config)
+  const label = dumpLabel ?? askedLabel(config) ?? ''
+  const annotateOne = dumpLabel === undefined ? annotateIn : annotateDump
   const repos = openRepos(config, context.openStorage)
   await using _lock = await lockStanza(
     context,
-    ['backup'],
+    [dumpLabel === undefined ? 'backup' : 'dump'],
     repos.map(({ key }) => key),
   )
   let annotated = 0
   let failed = 0
   for (const repo of repos) {
     try {
-      if ((await annotateIn(context, repo, label)) === 'annotated') annotated += 1
+      if ((await annotateOne(context, repo, label)) === 'annotated') annotated += 1
     } catch (error) {
       signal.throwIfAborted()
       // One repository that is away must not keep the others from being annotated.
@@ -59,7 +62,29 @@ async function annotateIn(
   return 'annotated'
 }
 
+/** In a file of its own: the manifest of a dump set stays as it was written. */
+async function annotateDump(
+  { config, log }: Context,
+  repo: Repo,
+  label: string,
+): Promise<'annotated' | 'not-there'> {
+  const stanza = config.text('stanza')
+  if (!(await hasDumpSet(repo, stanza, label))) return 'not-there'
+  const place = await openDumps(repo, stanza)
+  log.info(`dump set '${label}' to annotate found in repo${repo.key}`)
+  const before = await loadDumpNotes(place, label)
+  await saveDumpNotes(place, label, changed(before, config.map('annotation')))
+  return 'annotated'
+}
+
 /** An empty note removes the one of that name. */
+function changed(
+  before: ReadonlyMap<string, string>,
+  notes: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  return new Map([...before, ...notes].filter(([name]) => notes.get(name) !== ''))
+}
+
 function withNotes(
   info: BackupInfo,
   label: string,
@@ -68,14 +93,7 @@ function withNotes(
   return {
     ...info,
     backups: info.backups.map((entry) =>
-      entry.label === label
-        ? {
-            ...entry,
-            annotations: new Map(
-              [...entry.annotations, ...notes].filter(([name]) => notes.get(name) !== ''),
-            ),
-          }
-        : entry,
+      entry.label === label ? { ...entry, annotations: changed(entry.annotations, notes) } : entry,
     ),
   }
 }

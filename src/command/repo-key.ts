@@ -2,6 +2,7 @@
 import { AppError } from '../base/error.ts'
 import type { Secret } from '../base/secret.ts'
 import { toHumanText } from '../base/text.ts'
+import { openDumps } from '../repo/dump-sets.ts'
 import { loadArchiveInfo, loadBackupInfo, loadManifest, type Repo } from '../repo/repo.ts'
 import type { Context } from './command.ts'
 import type { RepoArgument } from './repo-argument.ts'
@@ -13,7 +14,7 @@ export async function passOf(
 ): Promise<Secret | undefined> {
   if (repo.cipherPass === undefined || context.config.flag('raw')) return undefined
   const [area = '', stanza = '', ...rest] = key.split('/')
-  if ((area !== 'archive' && area !== 'backup') || rest.length === 0) {
+  if (!['archive', 'backup', 'dump'].includes(area) || rest.length === 0) {
     throw new AppError(
       'option-invalid-value',
       `unable to determine cipher passphrase for '${toHumanText(key)}'`,
@@ -25,7 +26,8 @@ export async function passOf(
       `stanza name '${context.config.stanza}' given in option doesn't match the given path`,
     )
   }
-  if (/^(?:archive|backup)\.info(?:\.copy)?$/.test(rest.join('/'))) return repo.cipherPass
+  if (/^(?:archive|backup|dump)\.info(?:\.copy)?$/.test(rest.join('/'))) return repo.cipherPass
+  if (area === 'dump') return (await openDumps(repo, stanza)).pass
   if (area === 'archive') return (await loadArchiveInfo(repo, stanza)).cipherPass
   return await backupPass(repo, stanza, rest)
 }

@@ -9,16 +9,24 @@ import {
   backupPrefix,
   copyKeyOf,
 } from '../format/repo-path.ts'
+import { listDumpSets } from '../repo/dump-sets.ts'
 import { openRepos, type Repo } from '../repo/repo.ts'
 import { hasStopFile, removeStopFile } from '../repo/stop-file.ts'
 import { type Context, stanzaOf } from './command.ts'
 import { lockStanza } from './stanza-lock.ts'
 
 export async function stanzaDelete(context: Context): Promise<number> {
-  const { config } = context
+  const { config, log } = context
   const stanza = stanzaOf(context)
   const repo = onlyRepo(context)
   await using _lock = await lockStanza(context, ['archive', 'backup', 'restore'], [repo.key])
+  // Dumps do not need the stanza: they outlive the backups of a cluster that is given up.
+  if ((await listDumpSets(repo, stanza)).length > 0) {
+    log.warn(
+      `the dump sets of stanza '${stanza}' stay\n` +
+        "HINT: 'info' lists them; 'expire --set=LABEL' removes one.",
+    )
+  }
   if (!(await isThere(repo, stanza))) return 0
   if (await holdsAnything(repo, stanza)) {
     assertStopped(config.text('lock-path'), stanza)

@@ -139,7 +139,7 @@ export const COMMANDS = {
       },
     ],
     parameters: [],
-    support: 'not-yet',
+    support: 'works',
     origin: 'pgsurety',
   },
   'dump-restore': {
@@ -165,7 +165,7 @@ export const COMMANDS = {
     ],
     examples: [{ text: 'All dump sets', command: 'pgsurety --stanza=main dump-verify' }],
     parameters: [],
-    support: 'not-yet',
+    support: 'works',
     origin: 'pgsurety',
   },
   expire: {

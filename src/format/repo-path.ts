@@ -83,3 +83,6 @@ export function dumpManifestKey(stanza: string, label: string): string {
 export function dumpNotesKey(stanza: string, label: string): string {
   return `${dumpPrefix(stanza, label)}/annotations.json`
 }
+
+/** Begins the names of proof records of a set. */
+export const DUMP_PROOF_PREFIX = 'proof-'

@@ -1,4 +1,5 @@
 /** The dump sets of a stanza in a repository: which there are, what they say of themselves, and what is in them. */
+import { createHmac } from 'node:crypto'
 import { AppError, isErrorKind } from '../base/error.ts'
 import type { Secret } from '../base/secret.ts'
 import { type DumpInfo, parseDumpInfo, renderDumpInfo } from '../format/dump-info.ts'
@@ -34,6 +35,11 @@ export interface DumpSetEntry {
   readonly state: 'whole' | 'left'
 }
 
+/** Tells the key a set was encrypted with from others, and nothing more of it. */
+export function keyIdOf(pass: Secret): string {
+  return createHmac('sha256', pass.reveal()).update('pgsurety dump key').digest('hex').slice(0, 16)
+}
+
 /** Stanzas that have dumps. */
 export async function stanzasWithDumps(repo: Repo): Promise<readonly string[]> {
   const names = await repo.storage.names('dump')
@@ -49,6 +55,11 @@ export async function listDumpSets(repo: Repo, stanza: string): Promise<readonly
     sets.push({ label, state: manifest === undefined ? 'left' : 'whole' })
   }
   return sets
+}
+
+/** Whether the repository has the dump set. */
+export async function hasDumpSet(repo: Repo, stanza: string, label: string): Promise<boolean> {
+  return (await repo.storage.stat(dumpManifestKey(stanza, label))) !== undefined
 }
 
 /** Throws `file-missing` when the stanza has no dumps. */

@@ -127,7 +127,7 @@ export function repo(found: RepoFinding, different: Partial<RepoFacts> = {}): Re
 }
 
 export function stanza(...repos: readonly RepoFacts[]): StanzaFacts {
-  return { name: 'demo', repos, restoreLock: NOT_HELD, story: NO_STORY, windows: [] }
+  return { name: 'demo', repos, restoreLock: NOT_HELD, dumps: [], story: NO_STORY, windows: [] }
 }
 
 export function labelsOf(backups: readonly ListedBackup[]): readonly string[] {

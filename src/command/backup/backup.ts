@@ -1,6 +1,5 @@
 /** backup: one backup of a cluster, running or shut down, into one repository. */
 import { assertWritable } from '../../format/archive-info.ts'
-import { AppError } from '../../base/error.ts'
 import type { Secret } from '../../base/secret.ts'
 import { toHumanText } from '../../base/text.ts'
 import { formatSize, SECOND_MS } from '../../base/units.ts'
@@ -13,12 +12,13 @@ import { generatePassphrase } from '../../pipe/cipher.ts'
 import { listCluster } from '../../postgres/data-dir.ts'
 import type { StanzaLock } from '../../repo/lock.ts'
 import { listBackupLabels, reconstruct } from '../../repo/reconstruct.ts'
-import { loadBackupInfo, loadManifest, openRepos, type Repo } from '../../repo/repo.ts'
+import { loadBackupInfo, loadManifest, type Repo } from '../../repo/repo.ts'
 import { assertNotStopped } from '../../repo/stop-file.ts'
 import { annotationsOf } from '../annotations.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { expireRepos } from '../expire/expire.ts'
 import type { ExpireRequest } from '../expire/request.ts'
+import { firstRepo } from '../first-repo.ts'
 import { matchStanza } from '../preflight.ts'
 import { lockStanza } from '../stanza-lock.ts'
 import {
@@ -44,7 +44,7 @@ export async function backup(context: Context): Promise<number> {
   const { config, log } = context
   const stanza = stanzaOf(context)
   assertNotStopped(config.text('lock-path'), stanza)
-  const repo = chooseRepo(context)
+  const repo = firstRepo(context)
   await using lock = await lockStanza(context, ['backup'], [repo.key])
   const stored = await loadBackupInfo(repo, stanza)
   assertWritable(stored)
@@ -104,15 +104,6 @@ async function takeBackup({ context, completion, lock }: Work): Promise<Taken> {
 interface Taken {
   readonly manifest: Manifest
   readonly damage: readonly Damage[]
-}
-
-/** `--repo`, else the lowest configured repository. */
-function chooseRepo(context: Context): Repo {
-  const [repo, ...others] = openRepos(context.config, context.openStorage)
-  if (repo === undefined) throw new AppError('assert', 'no repository is configured')
-  if (others.length > 0)
-    context.log.info(`repo option not specified, defaulting to repo${repo.key}`)
-  return repo
 }
 
 /** What the new backup is like, and what there is of it already. */

@@ -4,37 +4,85 @@
  * What goes is decided in retention.ts and wal-retention.ts, before anything is touched. Nothing goes on doubt: both info
  * files must be readable and agree, and every finished backup in the repository must be known.
  */
-import { AppError, asAppError } from '../../base/error.ts'
+import { AppError, asAppError, isErrorKind } from '../../base/error.ts'
 import { SECOND_MS } from '../../base/units.ts'
 import { type ArchiveInfo, assertWritable } from '../../format/archive-info.ts'
-import { archivePrefix } from '../../format/repo-path.ts'
+import { archivePrefix, backupPrefix } from '../../format/repo-path.ts'
 import { parseArchiveId } from '../../format/wal.ts'
+import { listDumpSets } from '../../repo/dump-sets.ts'
 import { reconstruct, type Reconstructed } from '../../repo/reconstruct.ts'
 import { loadArchiveInfo, loadBackupInfo, openRepos, type Repo } from '../../repo/repo.ts'
 import { assertNotStopped } from '../../repo/stop-file.ts'
 import { type Context, stanzaOf } from '../command.ts'
+import { dumpLabelIn } from '../asked-label.ts'
 import { lockStanza } from '../stanza-lock.ts'
 import { noChanges, realChanges } from './changes.ts'
 import { expireArchive } from './expire-archive.ts'
 import { expireBackups } from './expire-backups.ts'
+import { expireDumps } from './expire-dumps.ts'
 import { expireHistory } from './expire-history.ts'
 import { expireLeftOvers } from './expire-left-overs.ts'
-import { explain, printExplanations } from './explain.ts'
+import { explain, printExplanations, type RepoExplanation } from './explain.ts'
 import { type RepoWork, sayFor } from './repo-work.ts'
-import { type ExpireRequest, expireRequest, retentionRules } from './request.ts'
+import { type ExpireRequest, expireRequest, modeOf, retentionRules } from './request.ts'
 import { decideBackups, type RetentionDecision } from './retention.ts'
 import { type ArchivePlan, planArchives } from './wal-retention.ts'
 
 export async function expire(context: Context): Promise<number> {
   const { config } = context
-  const request = expireRequest(config)
   const repos = openRepos(config, context.openStorage)
+  const dumpLabel = dumpLabelIn(config)
+  if (dumpLabel !== undefined) return await expireOneDump(context, repos, dumpLabel)
+  const request = expireRequest(config)
   if (request.mode === 'explain') return await explainAll(context, request, repos)
   assertNotStopped(config.text('lock-path'), stanzaOf(context))
+  await expireDumpsLocked(context, repos, request)
   const keys = repos.map(({ key }) => key)
   await using _lock = await lockStanza(context, ['backup'], keys)
   await expireRepos(context, repos, request)
   return 0
+}
+
+/** `--set` of a dump set: nothing but that goes. */
+async function expireOneDump(
+  context: Context,
+  repos: readonly Repo[],
+  label: string,
+): Promise<number> {
+  const { config } = context
+  const mode = modeOf(config)
+  if (mode !== 'explain') assertNotStopped(config.text('lock-path'), stanzaOf(context))
+  const keys = repos.map(({ key }) => key)
+  await using _lock = mode === 'explain' ? undefined : await lockStanza(context, ['dump'], keys)
+  const explanations: RepoExplanation[] = []
+  for (const repo of repos) {
+    const dumps = await expireDumps(context, repo, { kind: 'set', label, mode })
+    explanations.push({ repo: repo.key, backups: [], archives: [], dumps })
+  }
+  if (explanations.every(({ dumps }) => dumps?.every((fate) => fate.label !== label) !== false)) {
+    throw new AppError('backup-set-invalid', `dump set ${label} does not exist`)
+  }
+  if (mode === 'explain') printExplanations(context, explanations)
+  return 0
+}
+
+/** A dump that is running keeps its lock; then the dump sets wait for the next expire, and the backups do not. */
+async function expireDumpsLocked(
+  context: Context,
+  repos: readonly Repo[],
+  { wanted, mode }: ExpireRequest,
+): Promise<void> {
+  if (wanted.kind !== 'retention') return
+  for (const repo of repos) {
+    if ((await listDumpSets(repo, stanzaOf(context))).length === 0) continue
+    try {
+      await using _lock = await lockStanza(context, ['dump'], [repo.key])
+      await expireDumps(context, repo, { kind: 'retention', mode })
+    } catch (error) {
+      if (!isErrorKind(error, 'lock-acquire')) throw error
+      context.log.info(`repo${repo.key}: dump sets are not expired while a dump is running`)
+    }
+  }
 }
 
 /**
@@ -47,6 +95,7 @@ export async function expireRepos(
   request: ExpireRequest = expireRequest(context.config),
 ): Promise<void> {
   await eachRepo(context, repos, request, async (work) => {
+    if (await hasDumpsOnly(work)) return 'done'
     const plan = await planRepo(work)
     if (plan === undefined) return 'absent'
     await expireBackups(work, plan.found, plan.decision)
@@ -63,16 +112,31 @@ async function explainAll(
   request: ExpireRequest,
   repos: readonly Repo[],
 ): Promise<number> {
-  const explanations: Awaited<ReturnType<typeof explain>>[] = []
+  const explanations: RepoExplanation[] = []
   await eachRepo(context, repos, request, async (work) => {
+    const fates = await expireDumps(context, work.repo, { kind: 'retention', mode: 'explain' })
+    const dumps = fates.length === 0 ? {} : { dumps: fates }
+    if (await hasDumpsOnly(work)) {
+      explanations.push({ repo: work.repo.key, backups: [], archives: [], ...dumps })
+      return 'done'
+    }
     const plan = await planRepo(work)
     if (plan === undefined) return 'absent'
     const { found, decision, archives } = plan
-    explanations.push(await explain(work, { before: found.info.backups, decision, archives }))
+    const explained = await explain(work, { before: found.info.backups, decision, archives })
+    explanations.push({ ...explained, ...dumps })
     return 'done'
   })
   printExplanations(context, explanations)
   return 0
+}
+
+/** A stanza of which nobody ever made backups here, only dumps. */
+async function hasDumpsOnly({ repo, stanza }: RepoWork): Promise<boolean> {
+  for (const prefix of [backupPrefix(stanza), archivePrefix(stanza)]) {
+    if ((await repo.storage.names(prefix)).length > 0) return false
+  }
+  return (await listDumpSets(repo, stanza)).length > 0
 }
 
 /** `absent`: the backup that was asked for is not in the repository. */

@@ -3,6 +3,7 @@ import type { BackupEntry } from '../../format/backup-info.ts'
 import type { BackupKind } from '../../format/label.ts'
 import { archivePrefix } from '../../format/repo-path.ts'
 import type { Context } from '../command.ts'
+import type { DumpFate } from './dump-retention.ts'
 import type { RepoWork } from './repo-work.ts'
 import type { Reason, RetentionDecision } from './retention.ts'
 import {
@@ -27,6 +28,8 @@ export interface RepoExplanation {
     readonly reason: string
   }[]
   readonly archives: readonly ArchiveExplanation[]
+  /** Absent when there are none. */
+  readonly dumps?: readonly DumpFate[]
 }
 
 interface ArchiveExplanation {
@@ -137,10 +140,11 @@ export function printExplanations(
   else print(explanations.map(explanationText).join('\n'))
 }
 
-function explanationText({ repo, backups, archives }: RepoExplanation): string {
+function explanationText({ repo, backups, archives, dumps = [] }: RepoExplanation): string {
   const lines = [
     `repo${repo}:`,
     ...backups.map(({ action, label, reason }) => `    ${action.padEnd(6)} ${label}: ${reason}`),
+    ...dumps.map(({ action, label, reason }) => `    ${action.padEnd(6)} ${label}: ${reason}`),
   ]
   for (const { archiveId, reason, ranges, histories } of archives) {
     lines.push(`    archive ${archiveId}: ${reason}`)

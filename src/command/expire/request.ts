@@ -20,10 +20,16 @@ export interface ExpireRequest {
 export function expireRequest(config: Config): ExpireRequest {
   return {
     wanted: wantedOf(config),
-    mode: config.flag('explain') ? 'explain' : config.flag('dry-run') ? 'dry-run' : 'do',
+    mode: modeOf(config),
     walBefore: walBeforeOf(config),
     pageErrors: config.flag('checksum-page-error') ? 'refuse' : 'warn',
   }
+}
+
+/** Of every kind of expiry. */
+export function modeOf(config: Config): ExpireRequest['mode'] {
+  if (config.flag('explain')) return 'explain'
+  return config.flag('dry-run') ? 'dry-run' : 'do'
 }
 
 function wantedOf(config: Config): Wanted {

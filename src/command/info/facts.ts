@@ -5,6 +5,7 @@
  */
 import type { ArchiveStory } from '../archive-story.ts'
 import type { BackupEntry, BackupHistory } from '../../format/backup-info.ts'
+import type { DumpManifest } from '../../format/dump-manifest.ts'
 import type { BackupKind } from '../../format/label.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import type { RepoWindows } from './read-windows.ts'
@@ -33,8 +34,26 @@ export interface StanzaFacts {
   readonly restoreLock: LockFacts
   /** Empty unless asked for. */
   readonly windows: readonly RepoWindows[]
+  /** Dump sets, which pgBackRest does not know either; oldest first in each repository. */
+  readonly dumps: readonly ListedDump[]
   /** What the archives lack; pgBackRest knows nothing of that, and nothing is said when there is nothing. */
   readonly story: ArchiveStory
+}
+
+export interface ListedDump {
+  readonly repoKey: number
+  readonly label: string
+  /** Undefined when its manifest could not be read. */
+  readonly content: DumpContent | undefined
+  /** Why not. */
+  readonly problem: string | undefined
+}
+
+export interface DumpContent {
+  readonly manifest: DumpManifest
+  readonly annotations: ReadonlyMap<string, string>
+  /** Names of records of proofs, oldest first. */
+  readonly proofs: readonly string[]
 }
 
 export interface RepoFacts {
@@ -60,6 +79,8 @@ export type RepoFinding =
   | { readonly kind: 'read'; readonly content: StanzaContent }
   /** Nothing was read because only progress was asked for. */
   | { readonly kind: 'not-read' }
+  /** There is nothing but dump sets, in whatever repository. */
+  | { readonly kind: 'dumps-only' }
   /** There is no directory for the stanza. */
   | { readonly kind: 'no-path' }
   /** There is a directory without backup.info. */
@@ -115,6 +136,7 @@ export function statusOfRepo({ found }: RepoFacts): Status {
     case 'read':
       return found.content.backups.length === 0 ? STATUS_NO_BACKUP : STATUS_OK
     case 'not-read':
+    case 'dumps-only':
       return STATUS_OK
     case 'no-path':
       return STATUS_NO_PATH

@@ -4,8 +4,9 @@ import { compareBytes } from '../../base/text.ts'
 import type { ArchiveInfo } from '../../format/archive-info.ts'
 import { type BackupHistory, currentBackupHistory } from '../../format/backup-info.ts'
 import { archivePrefix, manifestKey } from '../../format/repo-path.ts'
-import { isLabel } from '../../format/label.ts'
+import { isDumpLabel, isLabel } from '../../format/label.ts'
 import { archiveId, parseArchivedSegment } from '../../format/wal.ts'
+import { hasDumpSet, stanzasWithDumps } from '../../repo/dump-sets.ts'
 import { isLocked, lockFile, readLock } from '../../repo/lock.ts'
 import {
   loadArchiveInfo,
@@ -18,6 +19,7 @@ import { type ArchiveStory, NO_STORY, readArchiveStory } from '../archive-story.
 import type { Context } from '../command.ts'
 import {
   type ArchiveFacts,
+  type ListedDump,
   type LockFacts,
   NOT_HELD,
   type Question,
@@ -25,6 +27,7 @@ import {
   type RepoFinding,
   type StanzaFacts,
 } from './facts.ts'
+import { readDumps } from './read-dumps.ts'
 import { readWindows, type RepoWindows } from './read-windows.ts'
 
 /** The name pgBackRest gives to the stanza when no repository could be read, so that there is something to report on. */
@@ -40,7 +43,7 @@ export async function gatherStanzas(
   for (const repo of openRepos(context.config, context.openStorage)) {
     surveys.push(await survey(repo, asked, question.label))
   }
-  const names = new Set(surveys.flatMap(({ stanzas }) => stanzas))
+  const names = new Set(surveys.flatMap(({ stanzas, dumped }) => [...stanzas, ...dumped]))
   if (asked !== undefined) names.add(asked)
   else if (names.size === 0 && surveys.some(({ failure }) => failure !== undefined)) {
     names.add(INVALID_STANZA)
@@ -58,7 +61,9 @@ export async function gatherStanzas(
 interface Survey {
   readonly repo: Repo
   readonly stanzas: readonly string[]
-  /** The repository has the backup asked for. */
+  /** Those that have dumps. */
+  readonly dumped: readonly string[]
+  /** The repository has the backup or dump set asked for. */
   readonly hasLabel: boolean
   /** Why it could not be listed. */
   readonly failure: string | undefined
@@ -71,19 +76,23 @@ async function survey(
 ): Promise<Survey> {
   try {
     // Not `latest`: that is a link, for people.
+    const isAsked = (name: string): boolean => stanza === undefined || name === stanza
     const hasLabel =
-      stanza !== undefined &&
-      label !== undefined &&
-      isLabel(label) &&
-      (await repo.storage.stat(manifestKey(stanza, label))) !== undefined
+      stanza !== undefined && label !== undefined && (await hasSet(repo, stanza, label))
     const entries = await repo.storage.names('backup')
     const stanzas = entries
-      .filter(({ kind, name }) => kind === 'prefix' && (stanza === undefined || name === stanza))
+      .filter(({ kind, name }) => kind === 'prefix' && isAsked(name))
       .map(({ name }) => name)
-    return { repo, stanzas, hasLabel, failure: undefined }
+    const dumped = (await stanzasWithDumps(repo)).filter(isAsked)
+    return { repo, stanzas, dumped, hasLabel, failure: undefined }
   } catch (error) {
-    return { repo, stanzas: [], hasLabel: false, failure: failureText(error) }
+    return { repo, stanzas: [], dumped: [], hasLabel: false, failure: failureText(error) }
   }
+}
+
+async function hasSet(repo: Repo, stanza: string, label: string): Promise<boolean> {
+  if (isDumpLabel(label)) return await hasDumpSet(repo, stanza, label)
+  return isLabel(label) && (await repo.storage.stat(manifestKey(stanza, label))) !== undefined
 }
 
 interface StanzaPlan {
@@ -98,10 +107,15 @@ async function gatherStanza(
 ): Promise<StanzaFacts> {
   const repos: RepoFacts[] = []
   const restoreLocks: LockFacts[] = []
+  const absent = surveys.some(({ stanzas }) => stanzas.includes(name))
+    ? 'no-path'
+    : surveys.some(({ dumped }) => dumped.includes(name))
+      ? 'dumps-only'
+      : 'no-path'
   for (const { repo, stanzas, hasLabel, failure } of surveys) {
     const found = await (failure === undefined
       ? findStanza(repo, name, {
-          presence: stanzas.includes(name) ? 'listed' : 'absent',
+          presence: stanzas.includes(name) ? 'listed' : absent,
           detail: question.detail,
           label: hasLabel ? question.label : undefined,
         })
@@ -120,6 +134,7 @@ async function gatherStanza(
   return {
     name,
     repos,
+    dumps: await dumpsOf({ name, surveys, question }),
     story: await storyOf(context, { name, surveys, question }),
     windows: question.gaps === 'told' ? await windowsOf(name, surveys, repos) : [],
     restoreLock: {
@@ -145,6 +160,15 @@ async function windowsOf(
   return windows
 }
 
+async function dumpsOf({ name, surveys, question }: StanzaPlan): Promise<readonly ListedDump[]> {
+  const dumps: ListedDump[] = []
+  if (question.detail === 'progress' || question.kind !== undefined) return dumps
+  for (const { repo, dumped } of surveys) {
+    if (dumped.includes(name)) dumps.push(...(await readDumps(repo, name, question.label)))
+  }
+  return dumps
+}
+
 async function storyOf(
   { config }: Context,
   { name, surveys, question }: StanzaPlan,
@@ -155,7 +179,7 @@ async function storyOf(
 }
 
 interface Search {
-  readonly presence: 'listed' | 'absent'
+  readonly presence: 'listed' | 'no-path' | 'dumps-only'
   readonly detail: Question['detail']
   /** Set when this repository has the backup asked for. */
   readonly label: string | undefined
@@ -166,7 +190,7 @@ async function findStanza(
   stanza: string,
   { presence, detail, label }: Search,
 ): Promise<RepoFinding> {
-  if (presence === 'absent') return { kind: 'no-path' }
+  if (presence !== 'listed') return { kind: presence }
   if (detail === 'progress') return { kind: 'not-read' }
   try {
     return await readStanza(repo, stanza, label)
@@ -188,7 +212,9 @@ async function readStanza(
   if (info === undefined) return { kind: 'no-data' }
   const archiveInfo = await loadArchiveInfo(repo, stanza)
   const manifest =
-    label === undefined ? undefined : await loadManifest(repo, stanza, label, info.cipherPass)
+    label === undefined || !isLabel(label)
+      ? undefined
+      : await loadManifest(repo, stanza, label, info.cipherPass)
   const databases = []
   for (const row of info.history) {
     const archive = await readArchiveFacts(repo, stanza, archiveIdOf(archiveInfo, row))

@@ -15,6 +15,7 @@ import {
   statusOfRepo,
   statusOfStanza,
 } from './facts.ts'
+import { dumpsToJson } from './dumps-report.ts'
 import { windowsToJson } from './windows-report.ts'
 
 export function infoToJson({ stanzas, question }: InfoFacts): JsonValue {
@@ -73,6 +74,7 @@ function stanzaContent(stanza: StanzaFacts, question: Question): JsonObject {
     ),
     backup: listBackups(stanza, question).map((backup) => backupToJson(backup, question)),
     ...storyToJson(stanza),
+    ...dumpsToJson(stanza.dumps),
     cipher: cipherOfStanza(stanza),
     db: databases.map(({ key, id, systemId, version }) => ({
       id,

@@ -24,6 +24,7 @@ import {
   statusOfRepo,
   statusOfStanza,
 } from './facts.ts'
+import { dumpsToText } from './dumps-report.ts'
 import { windowsToText } from './windows-report.ts'
 
 /** A byte string; ends in LF. */
@@ -41,6 +42,7 @@ function stanzaToText(stanza: StanzaFacts, question: Question): string {
     statusByRepo(stanza, status) +
     (status.code === STATUS_NO_PATH.code ? '' : cipherToText(stanza)) +
     databasesToText(stanza, question) +
+    dumpsToText(stanza.dumps, question) +
     storyToText(stanza) +
     windowsToText(stanza.windows)
   )
