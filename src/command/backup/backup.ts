@@ -65,6 +65,7 @@ export async function backup(context: Context): Promise<number> {
 const AFTER_BACKUP: ExpireRequest = {
   wanted: { kind: 'retention' },
   mode: 'do',
+  dumps: 'not',
   walBefore: undefined,
   pageErrors: 'refuse',
 }

@@ -69,12 +69,11 @@ export async function mayReadPasswords(session: PsqlSession): Promise<boolean> {
  * pg_shdepend, or privileges that are not the first ones.
  */
 export async function isUntouched(session: PsqlSession): Promise<boolean> {
-  const catalogs = [
-    ...['am', 'cast', 'class', 'collation', 'conversion', 'default_acl', 'event_trigger'],
-    ...['extension', 'foreign_data_wrapper', 'foreign_server', 'language', 'largeobject_metadata'],
-    ...['namespace', 'opclass', 'operator', 'opfamily', 'policy', 'proc', 'publication'],
-    ...['statistic_ext', 'transform', 'ts_config', 'ts_dict', 'ts_parser', 'ts_template', 'type'],
-  ]
+  const catalogs = (
+    'am cast class collation conversion default_acl event_trigger extension foreign_data_wrapper ' +
+    'foreign_server language largeobject_metadata namespace opclass operator opfamily policy proc ' +
+    'publication statistic_ext transform ts_config ts_dict ts_parser ts_template type'
+  ).split(' ')
   // What is in information_schema got its first privileges too late for pg_init_privs, and is never dumped.
   const withAcl = [
     { name: 'class', acl: 'relacl', schema: 'relnamespace' },

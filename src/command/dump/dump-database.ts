@@ -77,7 +77,10 @@ function archiveOf(
   return outputOf({
     path: programPath(server.programs, 'pg_dump'),
     args: [
-      ...['--format=custom', '--compress=0', '--verbose', '--no-password'],
+      '--format=custom',
+      '--compress=0',
+      '--verbose',
+      '--no-password',
       `--snapshot=${snapshotId}`,
       ...plan.args,
     ],

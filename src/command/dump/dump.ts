@@ -246,7 +246,8 @@ async function dumpGlobals(
   const output = outputOf({
     path: programPath(server.programs, 'pg_dumpall'),
     args: [
-      ...['--globals-only', '--no-password'],
+      '--globals-only',
+      '--no-password',
       `--database=${databaseConninfo(firstDatabase(config))}`,
       ...(withoutPasswords ? ['--no-role-passwords'] : []),
     ],

@@ -36,7 +36,6 @@ export async function expire(context: Context): Promise<number> {
   const request = expireRequest(config)
   if (request.mode === 'explain') return await explainAll(context, request, repos)
   assertNotStopped(config.text('lock-path'), stanzaOf(context))
-  await expireDumpsLocked(context, repos, request)
   const keys = repos.map(({ key }) => key)
   await using _lock = await lockStanza(context, ['backup'], keys)
   await expireRepos(context, repos, request)
@@ -67,21 +66,16 @@ async function expireOneDump(
 }
 
 /** A dump that is running keeps its lock; then the dump sets wait for the next expire, and the backups do not. */
-async function expireDumpsLocked(
-  context: Context,
-  repos: readonly Repo[],
-  { wanted, mode }: ExpireRequest,
-): Promise<void> {
-  if (wanted.kind !== 'retention') return
-  for (const repo of repos) {
-    if ((await listDumpSets(repo, stanzaOf(context))).length === 0) continue
-    try {
-      await using _lock = await lockStanza(context, ['dump'], [repo.key])
-      await expireDumps(context, repo, { kind: 'retention', mode })
-    } catch (error) {
-      if (!isErrorKind(error, 'lock-acquire')) throw error
-      context.log.info(`repo${repo.key}: dump sets are not expired while a dump is running`)
-    }
+async function expireDumpsLocked({ context, repo, stanza, request }: RepoWork): Promise<void> {
+  const { wanted, mode, dumps } = request
+  if (dumps === 'not' || wanted.kind !== 'retention') return
+  if ((await listDumpSets(repo, stanza)).length === 0) return
+  try {
+    await using _lock = await lockStanza(context, ['dump'], [repo.key])
+    await expireDumps(context, repo, { kind: 'retention', mode })
+  } catch (error) {
+    if (!isErrorKind(error, 'lock-acquire')) throw error
+    context.log.info(`repo${repo.key}: dump sets are not expired while a dump is running`)
   }
 }
 
@@ -95,6 +89,7 @@ export async function expireRepos(
   request: ExpireRequest = expireRequest(context.config),
 ): Promise<void> {
   await eachRepo(context, repos, request, async (work) => {
+    await expireDumpsLocked(work)
     if (await hasDumpsOnly(work)) return 'done'
     const plan = await planRepo(work)
     if (plan === undefined) return 'absent'

@@ -12,6 +12,8 @@ export interface ExpireRequest {
   readonly mode: 'do' | 'dry-run' | 'explain'
   /** WAL from here on stays whatever the rules say. */
   readonly walBefore: SegmentName | undefined
+  /** `too`: dump sets are expired with the backups. */
+  readonly dumps: 'too' | 'not'
   /** Whether a damaged backup may become the oldest one. */
   readonly pageErrors: 'refuse' | 'warn'
 }
@@ -21,6 +23,7 @@ export function expireRequest(config: Config): ExpireRequest {
   return {
     wanted: wantedOf(config),
     mode: modeOf(config),
+    dumps: 'too',
     walBefore: walBeforeOf(config),
     pageErrors: config.flag('checksum-page-error') ? 'refuse' : 'warn',
   }
