@@ -20,7 +20,7 @@ export interface ClientServer {
   /** `17.11`. */
   readonly version: string
   /** Opens a session that no setting of a role or a database ends or makes wait. */
-  open(database: string): Promise<PsqlSession>
+  open(database: string, signal?: AbortSignal): Promise<PsqlSession>
 }
 
 /** The stanza's own server, or the one that `conninfo` names. */
@@ -43,11 +43,11 @@ export async function connectClients(
   context: Context,
   address: ServerAddress,
 ): Promise<ClientServer> {
-  const { config, signal } = context
+  const { config } = context
   const found = await clientPrograms(context)
   const newest = programsFor(found, 0)
   const applicationName = `pgsurety [${config.command}]`
-  const open = async (database: string): Promise<PsqlSession> =>
+  const open: ClientServer['open'] = async (database, signal = context.signal) =>
     await openSteady({
       psql: programPath(newest, 'psql'),
       server: address,

@@ -1,10 +1,14 @@
 /** Dumps one database: all of its archives are of one snapshot, which lasts until the last of them has been made. */
 import { AppError, asAppError } from '../../base/error.ts'
 import { toOneLine } from '../../base/text.ts'
-import type { DumpArchive, DumpedDatabase } from '../../format/dump-manifest.ts'
+import type { DumpArchive, DumpedDatabase, DumpObject } from '../../format/dump-manifest.ts'
+import { takeFingerprint, withLaterSequences } from '../../fingerprint/fingerprint.ts'
+import type { CoveragePolicy } from '../../fingerprint/tables.ts'
+import type { DatabaseFingerprint } from '../../format/fingerprint.ts'
 import { programPath } from '../../postgres/client-programs.ts'
 import { outputOf } from '../../postgres/program.ts'
-import type { ByteSource } from '../../pipe/pipe.ts'
+import { type ByteSource, single } from '../../pipe/pipe.ts'
+import type { PsqlSession } from '../../postgres/psql.ts'
 import type { ClientServer } from '../client-server.ts'
 import type { Context } from '../command.ts'
 import { beginSnapshot, largeTables, readDatabaseDefinition, type ServerFacts } from './catalog.ts'
@@ -18,6 +22,8 @@ export interface DumpWork {
   readonly facts: ServerFacts
   readonly set: SetBeingMade
   readonly jobs: number
+  /** How closely fingerprints look at a table. */
+  readonly coverage: CoveragePolicy | 'none'
   /** Called for all bytes that pg_dump writes. */
   readonly count: (bytes: number, step: string) => void
 }
@@ -34,21 +40,40 @@ export async function dumpDatabase(
   const snapshot = await beginSnapshot(leader, facts.inRecovery)
   const definition = await readDatabaseDefinition(leader, server.major)
   log.detail(`database '${toOneLine(name)}' is dumped as of snapshot ${snapshot.transactions}`)
-  const plans = planArchives(work.jobs > 1 ? await largeTables(leader) : [], work.jobs)
   const startedMs = clock.nowMs()
-  const archives = await atOnce(context.signal, plans, {
-    limit: work.jobs,
-    act: async (plan, signal) => {
-      const call = { database: name, snapshotId: snapshot.id, plan, signal }
-      const stored = await storeObject(
-        work.set,
-        `${prefix}${plan.suffix}.dump`,
-        counted(work, name, archiveOf(work, call)),
-      )
-      return { ...stored, part: plan.part } satisfies DumpArchive
+  let archives: readonly DumpArchive[] = []
+  let dumpMs = 0
+  let fingerprint: DatabaseFingerprint | undefined
+  let fingerprintMs = 0
+  const makeArchives = async (signal: AbortSignal): Promise<void> => {
+    const source = { database: name, snapshotId: snapshot.id, prefix, signal }
+    archives = await dumpArchives(work, source, leader)
+    dumpMs = clock.nowMs() - startedMs
+  }
+  const { coverage } = work
+  const compute = async (signal: AbortSignal): Promise<void> => {
+    if (coverage === 'none') return
+    fingerprint = await takeFingerprint({
+      openSession: async () => {
+        const session = await server.open(name, signal)
+        await session.run(
+          `begin isolation level repeatable read read only;
+           set transaction snapshot '${snapshot.id}'`,
+        )
+        return session
+      },
+      sessions: work.jobs,
+      coverage,
+      signal,
+    })
+    fingerprintMs = clock.nowMs() - startedMs
+  }
+  await atOnce(context.signal, [makeArchives, compute], {
+    limit: 2,
+    act: async (task, signal) => {
+      await task(signal)
     },
   })
-  const dumpMs = clock.nowMs() - startedMs
   return {
     name,
     oid,
@@ -56,10 +81,47 @@ export async function dumpDatabase(
     definition,
     snapshot,
     archives,
-    fingerprint: null,
+    fingerprint:
+      fingerprint === undefined
+        ? null
+        : await storeFingerprint(work, prefix, await withLaterSequences(fingerprint, leader)),
     dumpMs,
-    fingerprintMs: 0,
+    fingerprintMs,
   }
+}
+
+interface ArchivesCall {
+  readonly database: string
+  readonly snapshotId: string
+  /** Begins the names of the objects. */
+  readonly prefix: string
+  readonly signal: AbortSignal
+}
+
+async function dumpArchives(
+  work: DumpWork,
+  { prefix, signal: ends, ...source }: ArchivesCall,
+  leader: PsqlSession,
+): Promise<readonly DumpArchive[]> {
+  const plans = planArchives(work.jobs > 1 ? await largeTables(leader) : [], work.jobs)
+  return await atOnce(ends, plans, {
+    limit: work.jobs,
+    act: async (plan, signal) => {
+      const output = archiveOf(work, { ...source, plan, signal })
+      const content = counted(work, source.database, output)
+      const stored = await storeObject(work.set, `${prefix}${plan.suffix}.dump`, content)
+      return { ...stored, part: plan.part }
+    },
+  })
+}
+
+async function storeFingerprint(
+  { set }: DumpWork,
+  prefix: string,
+  fingerprint: DatabaseFingerprint,
+): Promise<DumpObject> {
+  const text = Buffer.from(JSON.stringify(fingerprint))
+  return await storeObject(set, `${prefix}.fingerprint.json`, single(text))
 }
 
 interface DumpCall {

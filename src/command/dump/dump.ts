@@ -2,6 +2,8 @@
 import { AppError, asAppError, isErrorKind } from '../../base/error.ts'
 import { toOneLine } from '../../base/text.ts'
 import { formatDuration, formatSize } from '../../base/units.ts'
+import type { Config } from '../../config/config.ts'
+import { coverAll, coverUpTo } from '../../fingerprint/tables.ts'
 import { WRITER_VERSION } from '../../format/format.ts'
 import type { DumpedDatabase, DumpManifest } from '../../format/dump-manifest.ts'
 import { planDumpLabel } from '../../format/label.ts'
@@ -147,6 +149,7 @@ async function fillSet(context: Context, making: Making): Promise<DumpManifest> 
     facts,
     set,
     jobs: config.integer('jobs'),
+    coverage: coverageOf(config),
     count: counter(context, making),
   }
   const databases: DumpedDatabase[] = []
@@ -186,6 +189,17 @@ async function fillSet(context: Context, making: Making): Promise<DumpManifest> 
     databases,
     skipped: [...choice.skipped, ...choice.closed, ...gone],
   }
+}
+
+/** What a fingerprint covers of large tables. */
+function coverageOf(config: Config): DumpWork['coverage'] {
+  const how = config.text('fingerprint')
+  if (how === 'none' || how === 'full') return how === 'none' ? how : coverAll
+  const above =
+    how === 'count'
+      ? { kind: 'counted' as const }
+      : { kind: 'sampled' as const, percent: config.integer('fingerprint-sample-percent') }
+  return coverUpTo(config.bytes('fingerprint-above'), above)
 }
 
 function cipherOf({ pass }: DumpPlace): DumpManifest['cipher'] {
@@ -261,9 +275,9 @@ async function dumpGlobals(
 }
 
 function databaseText(database: DumpedDatabase): string {
-  const { name, sizeBytes, dumpMs } = database
+  const { name, sizeBytes, dumpMs, fingerprintMs } = database
   const stored = formatSize(storedBytes(database))
-  return `database '${toOneLine(name)}' dumped: size = ${formatSize(sizeBytes)}, stored = ${stored}, time = ${formatDuration(dumpMs)}`
+  return `database '${toOneLine(name)}' dumped: size = ${formatSize(sizeBytes)}, stored = ${stored}, time = ${formatDuration(Math.max(dumpMs, fingerprintMs))}`
 }
 
 function report({ config, log, print }: Context, manifest: DumpManifest): void {
