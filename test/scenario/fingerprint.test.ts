@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { type Comparison, compareFingerprints } from '../../src/fingerprint/compare.ts'
@@ -16,7 +16,7 @@ import { openPsql, type PsqlSession } from '../../src/postgres/psql.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { everyObjectSql } from '../harness/every-object.ts'
 import { POSTGRES_VERSIONS, postgresBin } from '../harness/peers.ts'
-import { runAs } from '../harness/run.ts'
+import { checkout, runAs, temporaryFolder, writeAs } from '../harness/run.ts'
 
 const { signal } = new AbortController()
 /** Programs of the newest version, which know every server. */
@@ -187,6 +187,14 @@ const DAMAGES: readonly (readonly [change: string, ...findings: readonly string[
     'grant select (total) on app.orders to reader',
     'extra: grant table column app.orders.total to reader: SELECT',
   ],
+  [
+    'revoke execute on function app.ddl() from public',
+    'extra: grant function app.ddl() to public: EXECUTE',
+  ],
+  [
+    'revoke grant option for select on app.customers from reader',
+    'differs: grant table app.customers to reader: SELECT',
+  ],
   ['alter table app.orders disable trigger always', 'differs: trigger app.orders.always'],
   ['drop trigger later on app.orders', 'missing: trigger app.orders.later'],
   [
@@ -261,22 +269,51 @@ test('the order of rows, their place and the owner of a session do not matter', 
   assert.deepEqual(found(compareFingerprints(source, same, NOTHING)), [])
 })
 
-const littleEndian = (bytes: Buffer): string => Buffer.from(bytes.toReversed()).toString('hex')
+test('the script on the page about fingerprints computes the same digest from what psql prints', async () => {
+  const page = readFileSync(join(checkout, 'docs/fingerprint.md'), 'utf8')
+  const script = /```js\n(?<script>.*?)```/s.exec(page)?.groups?.['script'] ?? ''
+  const query = 'copy (select x, y, z from only app.same_rows) to stdout'
+  const psqlArgs = [join(programs, 'psql'), '-XAtq', '-c', query, 'source']
+  const rows = await runAs(psqlArgs, { env: environment(newest) })
 
-test('a digest is what ten lines of a script compute from COPY', async () => {
-  await using session = open(newest, 'source')
-  const parts: Buffer[] = []
-  const query = 'select x, y, z from only app.same_rows'
-  for await (const chunk of session.copy(query)) parts.push(Buffer.from(chunk))
-  let sum = 0n
-  for (const line of Buffer.concat(parts).toString('utf8').split('\n').slice(0, -1)) {
-    sum += BigInt(`0x${littleEndian(createHash('sha256').update(line).digest())}`)
-  }
-  const digits = (sum % 2n ** 256n).toString(16).padStart(64, '0')
+  const computed = await runAs([process.execPath, '--input-type=module', '-e', script], {
+    input: rows.stdout,
+  })
 
   const table = source.tables.find(({ name }) => name === 'same_rows')
   assert.equal(table?.rows, '5')
-  assert.equal(table?.digest, littleEndian(Buffer.from(digits, 'hex')))
+  assert.equal(table?.digest, computed.stdout.trim())
+})
+
+test('of an extension only the rows count that are the user’s, and a new version is a remark', async () => {
+  await using folder = await temporaryFolder('extension')
+  const place = join(folder.path, 'extension')
+  await runAs(['mkdir', place])
+  await writeAs(join(place, 'setup.control'), "default_version = '1'\n")
+  const script = `create table kept (x int, ours bool);
+    insert into kept values (1, true);
+    create table scratch (x int);
+    select pg_extension_config_dump('kept', 'where not ours');`
+  await writeAs(join(place, 'setup--1.sql'), script)
+  await writeAs(join(place, 'setup--2.sql'), script)
+  const create = (version: string): string =>
+    `set local extension_control_path = '${folder.path}:$system'; create extension setup schema app version '${version}';`
+  const before = await takeWith(create('1'))
+  const withChange = async (change: string): Promise<Comparison> =>
+    compareFingerprints(before, await takeWith(change), NOTHING)
+
+  const kept = before.tables.filter(({ name }) => ['kept', 'scratch'].includes(name))
+  assert.deepEqual(
+    kept.map(({ name, rows }) => [name, rows]),
+    [['kept', '0']],
+  )
+  const own = await withChange(
+    `${create('2')} insert into app.kept values (2, true); insert into app.scratch values (1)`,
+  )
+  assert.equal(own.verdict, 'exact')
+  assert.deepEqual(own.remarks, ['extension version of setup: 1 in the source, 2 restored'])
+  const theirs = await withChange(`${create('1')} insert into app.kept values (2, false)`)
+  assert.deepEqual(found(theirs), ['differs: table app.kept'])
 })
 
 test('a sample holds the same rows in every copy, all rows are counted, and what was only counted is not proved', async () => {
