@@ -22,3 +22,7 @@ test('restore.md says what happens', async () => {
 test('pgbackrest.md says what happens', async () => {
   await runPage(machine, 'pgbackrest.md')
 })
+
+test('dumps.md says what happens', async () => {
+  await runPage(machine, 'dumps.md')
+})

@@ -21,7 +21,7 @@ interface Exchange {
 const VARIABLE: readonly (readonly [name: string, pattern: string])[] = [
   ['SHA1', String.raw`\b[0-9a-f]{40}\b`],
   ['SEGMENT', String.raw`\b[0-9A-F]{24}\b`],
-  ['LABEL', String.raw`\b\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?`],
+  ['LABEL', String.raw`\b\d{8}-\d{6}(?:L|F(?:_\d{8}-\d{6}[DI])?)`],
   ['TIME', String.raw`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d)?`],
   ['LSN', String.raw`\b[0-9A-F]{1,8}/[0-9A-F]{7,8}\b`],
   ['SYSTEM', String.raw`\b\d{19}\b`],
