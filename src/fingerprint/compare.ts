@@ -43,7 +43,7 @@ export function compareFingerprints(
   options: ComparisonOptions,
 ): Comparison {
   const tables = compareTables(source, restored)
-  const sequences = compareSequences(source.sequences, restored.sequences)
+  const sequences = compareSequences(source, restored)
   const largeObjects = compareLargeObjects(source, restored)
   const facts = compareFacts(source, restored, options)
   const found = [...tables, ...sequences, largeObjects, ...facts.differences]
@@ -70,16 +70,17 @@ const DIFFERENT: ReadonlySet<string> = new Set(['differs', 'missing', 'extra'])
 const nameOf = ({ schema, name }: SequenceFingerprint): string => readable(quoted(schema, name))
 
 function compareSequences(
-  source: readonly SequenceFingerprint[],
-  restored: readonly SequenceFingerprint[],
+  source: DatabaseFingerprint,
+  restored: DatabaseFingerprint,
 ): readonly SequenceComparison[] {
-  const there = new Map(restored.map((sequence) => [nameOf(sequence), sequence] as const))
-  const compared = source.map((sequence) => {
+  const there = new Map(restored.sequences.map((sequence) => [nameOf(sequence), sequence] as const))
+  const compared = source.sequences.map((sequence) => {
     const name = nameOf(sequence)
     const other = there.get(name)
     there.delete(name)
     return { name, ...compareSequence(sequence, other) }
   })
+  for (const { name } of source.uncovered) there.delete(name)
   const extra = [...there.keys()].map((name) => ({
     name,
     result: 'extra' as const,

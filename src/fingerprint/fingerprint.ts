@@ -160,10 +160,21 @@ async function listTables(session: PsqlSession): Promise<{
     else uncovered.push(notCovered('unlogged table', readable(quoted(table.schema, table.name))))
   }
   for (const row of await session.rows(UNCOVERED_QUERY)) {
-    const kind = row['kind'] === 'foreign table' ? 'foreign table' : 'materialized view'
-    uncovered.push(notCovered(kind, readable(textOf(row, 'name'))))
+    uncovered.push(notCovered(kindOf(row), readable(textOf(row, 'name'))))
   }
   return { tables, uncovered }
+}
+
+function kindOf(row: SqlRow): Uncovered['kind'] {
+  const kind = textOf(row, 'kind')
+  switch (kind) {
+    case 'foreign table':
+    case 'unlogged sequence':
+    case 'materialized view':
+      return kind
+    default:
+      throw new AppError('protocol', `a '${kind}' is no kind of relation without a digest`)
+  }
 }
 
 const notCovered = (kind: Uncovered['kind'], name: string): Uncovered => ({

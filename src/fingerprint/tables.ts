@@ -57,16 +57,18 @@ where c.relkind = 'r' and c.relpersistence <> 't' and (${notOfExtension('pg_clas
 order by n.nspname collate "C", c.relname collate "C"`
 
 export const UNCOVERED_QUERY = `
-select case c.relkind when 'f' then 'foreign table' else 'materialized view' end as kind,
+select case c.relkind when 'f' then 'foreign table' when 'S' then 'unlogged sequence' else 'materialized view' end as kind,
   quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name
 from pg_class c join pg_namespace n on n.oid = c.relnamespace and ${ofUser('n.nspname')}
-where c.relkind in ('f', 'm') and ${notOfExtension('pg_class', 'c.oid')}
+where (c.relkind in ('f', 'm') or c.relkind = 'S' and c.relpersistence = 'u' and pg_is_in_recovery())
+  and ${notOfExtension('pg_class', 'c.oid')}
 order by n.nspname collate "C", c.relname collate "C"`
 
 export const UNCOVERED_REASONS: Readonly<Record<Uncovered['kind'], string>> = {
   'foreign table': 'its rows are on the foreign server',
   'materialized view': 'its rows are computed again when it is restored',
   'unlogged table': 'a standby does not have its rows',
+  'unlogged sequence': 'a standby does not have its value',
   'large objects': 'only a superuser may read them all',
 }
 

@@ -72,7 +72,12 @@ export interface SchemaFact {
 
 /** What no digest covers, and why. */
 export interface Uncovered {
-  readonly kind: 'foreign table' | 'unlogged table' | 'materialized view' | 'large objects'
+  readonly kind:
+    | 'foreign table'
+    | 'unlogged table'
+    | 'unlogged sequence'
+    | 'materialized view'
+    | 'large objects'
   readonly name: string
   readonly reason: string
 }

@@ -16,6 +16,7 @@ import { openPsql, type PsqlSession } from '../../src/postgres/psql.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { everyObjectSql } from '../harness/every-object.ts'
 import { POSTGRES_VERSIONS, postgresBin } from '../harness/peers.ts'
+import { makeReplica } from '../harness/replica.ts'
 import { checkout, runAs, temporaryFolder, writeAs } from '../harness/run.ts'
 
 const { signal } = new AbortController()
@@ -371,6 +372,22 @@ test('who may not see every row gets an error, and large objects that may not be
     reader.uncovered.map(({ kind }) => kind).filter((kind) => kind === 'large objects'),
     ['large objects'],
   )
+})
+
+test('a standby gives the fingerprint of its primary, without what only the primary has', async () => {
+  await using standby = await makeReplica(newest)
+  await standby.start()
+  const lsn = await newest.psql('select pg_current_wal_lsn()')
+  while ((await standby.psql(`select pg_last_wal_replay_lsn() >= '${lsn}'`)) !== 't');
+
+  const there = await take(standby, 'source')
+
+  assert.deepEqual(
+    there.uncovered.filter(({ kind }) => kind === 'unlogged table').map(({ name }) => name),
+    ['app.volatile'],
+  )
+  const now = await take(newest, 'source')
+  assert.deepEqual(found(compareFingerprints(there, now, NOTHING)), [])
 })
 
 test('no secret is in a fact', () => {
