@@ -76,6 +76,9 @@ export const ERROR_EXIT_CODES = {
   command: 104,
   access: 105,
   clock: 106,
+  // Ours, from the end of what pgBackRest has not used.
+  'proof-differs': 120,
+  'proof-incomplete': 121,
   runtime: 122,
   unhandled: 124,
   unknown: 125,

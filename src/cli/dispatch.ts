@@ -5,12 +5,14 @@ import type { CommandRole } from '../config/command-line.ts'
 import type { CommandName } from '../config/command-table.ts'
 
 const IMPLEMENTATIONS: Partial<Record<CommandName, () => Promise<Command>>> = {
+  advise: async () => (await import('../command/advise/advise.ts')).advise,
   annotate: async () => (await import('../command/annotate.ts')).annotate,
   'archive-get': async () => (await import('../command/archive-get/archive-get.ts')).archiveGet,
   'archive-push': async () => (await import('../command/archive-push/archive-push.ts')).archivePush,
   backup: async () => (await import('../command/backup/backup.ts')).backup,
   check: async () => (await import('../command/check/check.ts')).check,
   dump: async () => (await import('../command/dump/dump.ts')).dump,
+  'dump-restore': async () => (await import('../command/dump-restore/dump-restore.ts')).dumpRestore,
   'dump-verify': async () => (await import('../command/dump-verify/dump-verify.ts')).dumpVerify,
   expire: async () => (await import('../command/expire/expire.ts')).expire,
   'file-get': async () => (await import('../command/file-get.ts')).fileGet,

@@ -45,11 +45,11 @@ export async function connectClients(
 ): Promise<ClientServer> {
   const { config } = context
   const found = await clientPrograms(context)
-  const newest = programsFor(found, 0)
+  const anyone = programsFor(found, 0)
   const applicationName = `pgsurety [${config.command}]`
   const open: ClientServer['open'] = async (database, signal = context.signal) =>
     await openSteady({
-      psql: programPath(newest, 'psql'),
+      psql: programPath(anyone, 'psql'),
       server: address,
       database,
       applicationName,

@@ -84,5 +84,10 @@ export function dumpNotesKey(stanza: string, label: string): string {
   return `${dumpPrefix(stanza, label)}/annotations.json`
 }
 
-/** Begins the names of proof records of a set. */
+/** Begins the names of the records of restores of a set. */
 export const DUMP_PROOF_PREFIX = 'proof-'
+
+/** The record of one restore of a set. */
+export function dumpProofKey(stanza: string, label: string, name: string): string {
+  return `${dumpPrefix(stanza, label)}/${DUMP_PROOF_PREFIX}${name}.json`
+}

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { findClientPrograms, programPath, programsFor } from './client-programs.ts'
 
-test('of several versions the newest is taken, and one that is older than the server refused', async (t) => {
+test('of several versions that of the server is taken, else the next newer one, and an older one refused', async (t) => {
   const folders: string[] = []
   for (const version of ['15.3', '17.11', '17.2']) {
     const folder = await mkdtemp(join(tmpdir(), 'programs-'))
@@ -25,8 +25,9 @@ test('of several versions the newest is taken, and one that is older than the se
     found.map(({ version }) => version),
     ['17.11', '17.2', '15.3'],
   )
-  const newest = programsFor(found, 15)
-  assert.equal(programPath(newest, 'psql'), join(folders[1] ?? '', 'psql'))
+  assert.equal(programPath(programsFor(found, 15), 'psql'), join(folders[0] ?? '', 'psql'))
+  assert.equal(programsFor(found, 16).version, '17.11')
+  assert.equal(programsFor(found, 17).version, '17.11')
   assert.throws(() => programsFor(found, 18), { kind: 'version-not-supported', message: /'17.11'/ })
   assert.throws(() => programsFor([], 15), { kind: 'file-missing' })
 })

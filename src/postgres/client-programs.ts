@@ -45,8 +45,22 @@ export async function findClientPrograms(
   return found.toSorted((left, right) => right.major - left.major || right.minor - left.minor)
 }
 
-/** The newest: it knows every older server and archive. Throws `version-not-supported` when even that is older than the server. */
+/**
+ * Those of the server's own major version, else the next newer ones: what pg_dump writes can be restored to servers of its own
+ * version and newer, so a newer pg_dump makes dumps that the server they are from may not understand. Undefined: all are older.
+ */
+export function fittingPrograms(
+  found: readonly ClientPrograms[],
+  serverMajor: number,
+): ClientPrograms | undefined {
+  const major = found.findLast((programs) => programs.major >= serverMajor)?.major
+  return found.find((programs) => programs.major === major)
+}
+
+/** The same; throws `version-not-supported` when all are older than the server. */
 export function programsFor(found: readonly ClientPrograms[], serverMajor: number): ClientPrograms {
+  const fitting = fittingPrograms(found, serverMajor)
+  if (fitting !== undefined) return fitting
   const [newest] = found
   const hint = [
     `Install PostgreSQL's client programs of version ${serverMajor} or newer (Debian: postgresql-client-${serverMajor}).`,
@@ -61,7 +75,6 @@ export function programsFor(found: readonly ClientPrograms[], serverMajor: numbe
       },
     )
   }
-  if (newest.major >= serverMajor) return newest
   throw new AppError(
     'version-not-supported',
     `pg_dump '${newest.version}' in '${newest.folder}' is older than the server's version '${serverMajor}'`,

@@ -143,6 +143,8 @@ function archiveOf(
       '--compress=0',
       '--verbose',
       '--no-password',
+      // What is no reserved word here may be one where this is restored.
+      '--quote-all-identifiers',
       `--snapshot=${snapshotId}`,
       ...plan.args,
     ],

@@ -261,6 +261,7 @@ async function dumpGlobals(
     path: programPath(server.programs, 'pg_dumpall'),
     args: [
       '--globals-only',
+      '--quote-all-identifiers',
       '--no-password',
       `--database=${databaseConninfo(firstDatabase(config))}`,
       ...(withoutPasswords ? ['--no-role-passwords'] : []),

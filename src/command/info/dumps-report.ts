@@ -29,7 +29,13 @@ function contentToJson({ manifest, annotations, proofs }: DumpContent): JsonObje
       size: database.sizeBytes,
       stored: storedBytes(database),
     })),
-    proof: proofs.length,
+    proof: proofs.map(({ database, extent, atMs, serverVersion, verdict }) => ({
+      database: toByteString(database),
+      extent,
+      stop: seconds(atMs),
+      verdict,
+      version: serverVersion,
+    })),
     size: sizeBytes(manifest),
     stored: setBytes(manifest),
     timestamp: { start: seconds(manifest.startedMs), stop: seconds(manifest.endedMs) },
@@ -59,13 +65,12 @@ function contentLines(
   const { databases, server, startedMs, endedMs, skipped } = manifest
   const times = [startedMs, endedMs].map((ms) => formatLocalTime(seconds(ms)))
   const names = databases.map(({ name }) => nameOf(name)).join(', ')
-  const proved = proofs.length === 0 ? 'none' : String(proofs.length)
   const lines = [
     `timestamp start/stop: ${times.join(' / ')}`,
     `databases: ${names === '' ? 'none' : names}`,
     `database size: ${formatSize(sizeBytes(manifest))}, PostgreSQL ${server.version}`,
     `repo${repoKey}: dump set size: ${formatSize(setBytes(manifest))}`,
-    `restores recorded: ${proved}`,
+    `restores recorded: ${proofsText(proofs)}`,
   ]
   if (question.label === undefined) return lines
   const notes = Array.from(annotations, ([name, note]) => toByteString(`${name}: ${note}`))
@@ -75,6 +80,13 @@ function contentLines(
     ...skipped.map(({ name, reason }) => `not dumped: ${nameOf(name)}, ${reason}`),
     ...(notes.length === 0 ? [] : ['annotation(s)', ...notes.map((note) => `    ${note}`)]),
   ]
+}
+
+function proofsText(proofs: DumpContent['proofs']): string {
+  const last = proofs.at(-1)
+  if (last === undefined) return 'none'
+  const time = formatLocalTime(seconds(last.atMs))
+  return `${proofs.length}, the last at ${time}: ${nameOf(last.database)}, ${last.verdict}`
 }
 
 function databaseLine(database: DumpedDatabase): string {

@@ -6,6 +6,7 @@
 import type { ArchiveStory } from '../archive-story.ts'
 import type { BackupEntry, BackupHistory } from '../../format/backup-info.ts'
 import type { DumpManifest } from '../../format/dump-manifest.ts'
+import type { DumpProof } from '../../format/dump-proof.ts'
 import type { BackupKind } from '../../format/label.ts'
 import type { Manifest } from '../../format/manifest.ts'
 import type { RepoWindows } from './read-windows.ts'
@@ -52,8 +53,8 @@ export interface ListedDump {
 export interface DumpContent {
   readonly manifest: DumpManifest
   readonly annotations: ReadonlyMap<string, string>
-  /** Names of records of proofs, oldest first. */
-  readonly proofs: readonly string[]
+  /** Oldest first. */
+  readonly proofs: readonly DumpProof[]
 }
 
 export interface RepoFacts {

@@ -1,6 +1,6 @@
 /** Reads what `info` tells of dump sets. One that cannot be read is a finding of its own, as with repositories. */
 import { asAppError } from '../../base/error.ts'
-import { DUMP_PROOF_PREFIX, dumpPrefix } from '../../format/repo-path.ts'
+import { loadDumpProofs } from '../../repo/dump-proofs.ts'
 import {
   type DumpPlace,
   listDumpSets,
@@ -33,10 +33,9 @@ export async function readDumps(
 }
 
 async function readContent(place: DumpPlace, label: string): Promise<DumpContent> {
-  const names = await place.storage.names(dumpPrefix(place.stanza, label))
   return {
     manifest: await loadDumpManifest(place, label),
     annotations: await loadDumpNotes(place, label),
-    proofs: names.map(({ name }) => name).filter((name) => name.startsWith(DUMP_PROOF_PREFIX)),
+    proofs: await loadDumpProofs(place, label),
   }
 }

@@ -181,7 +181,7 @@ export const COMMAND_LINE_OPTIONS = {
     kind: 'boolean',
     summary: 'Print what would be done and stop.',
     section: 'command-line',
-    commands: ['restore'],
+    commands: ['dump-restore', 'restore'],
     default: 'n',
     origin: 'pgsurety',
   },

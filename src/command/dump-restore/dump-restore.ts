@@ -1,0 +1,150 @@
+/** dump-restore: databases from a dump set, proved to be what was dumped. Plans, prints the plan, and only then makes anything. */
+import { AppError, asAppError } from '../../base/error.ts'
+import { MIB } from '../../base/units.ts'
+import { collect } from '../../pipe/pipe.ts'
+import { sqlName } from '../../postgres/quote.ts'
+import { readDumpObject } from '../../repo/dump-sets.ts'
+import type { Context } from '../command.ts'
+import { type DumpSet, openDumpSet } from './dump-set.ts'
+import { type GlobalsPlan, planGlobals } from './globals.ts'
+import { openTarget, type Target } from './open-target.ts'
+import { planDatabase } from './plan.ts'
+import { planJson, planText, type WholePlan } from './plan-text.ts'
+import { proveOnly, type ProveRun } from './prove-only.ts'
+import { recordProof } from './record-proof.ts'
+import { outcomeText, reportJson } from './report.ts'
+import { chosenDatabases, type Request, requestOf } from './request.ts'
+import { type Outcome, restoreDatabase } from './restore-database.ts'
+
+export async function dumpRestore(context: Context): Promise<number> {
+  const { config } = context
+  const request = requestOf(config)
+  const set = await openDumpSet(context, request.label)
+  await using target = await openTarget(context, Number.parseInt(set.manifest.clientVersion, 10))
+  if (request.proof === 'only') return await proveOnly(context, { set, target, request })
+  const plan = await makePlan(set, target, request)
+  const isJson = config.text('output') === 'json'
+  if (!isJson) context.print(planText(plan))
+  else if (config.flag('plan')) context.print(planJson(plan))
+  assertNothingAgainst(plan)
+  if (config.flag('plan')) return 0
+  if (plan.globals !== undefined) await makeRoles(context, target, plan.globals)
+  const outcomes: Outcome[] = []
+  for (const database of plan.databases) {
+    const outcome = await restoreDatabase(context, { set, target, request, plan: database })
+    await record(context, { set, target, request }, outcome)
+    if (!isJson) context.print(outcomeText(outcome))
+    outcomes.push(outcome)
+  }
+  if (isJson) context.print(reportJson(plan, outcomes))
+  for (const outcome of outcomes) assertGood(context, outcome)
+  return 0
+}
+
+async function makePlan(set: DumpSet, target: Target, request: Request): Promise<WholePlan> {
+  const globals = request.globals === 'restored' ? await readGlobals(set, target) : undefined
+  const rolesToCome = globals?.newRoles ?? new Set()
+  const databases = []
+  for (const source of chosenDatabases(request, set.manifest)) {
+    databases.push(await planDatabase({ request, set, target, rolesToCome }, source))
+  }
+  return { set, request, server: target.server, databases, globals }
+}
+
+/** More would be a million roles. */
+const GLOBALS_BYTES_MAX = 256 * MIB
+
+async function readGlobals({ place, manifest }: DumpSet, target: Target): Promise<GlobalsPlan> {
+  const { globals } = manifest
+  if (globals === null) {
+    throw new AppError('file-missing', `dump set ${manifest.label} holds no roles (--globals)`)
+  }
+  const script = await collect(readDumpObject(place, manifest, globals), GLOBALS_BYTES_MAX)
+  return planGlobals(script.toString('utf8'), new Set(target.server.roles.keys()))
+}
+
+/** Everything that stands against it at once: nobody likes to learn it one by one. */
+function assertNothingAgainst({ databases, set }: WholePlan): void {
+  const against = databases.flatMap(({ source, findings }) =>
+    findings
+      .filter(({ severity }) => severity === 'refused')
+      .map(({ text }) => (databases.length > 1 ? `'${source.name}': ${text}` : text)),
+  )
+  if (against.length === 0) return
+  throw new AppError(
+    'db-invalid',
+    [
+      `dump set ${set.manifest.label} cannot be restored like this, nothing was made:`,
+      ...against,
+    ].join('\n  '),
+  )
+}
+
+async function makeRoles(
+  { log }: Context,
+  { session }: Target,
+  { statements, newRoles, leftOut }: GlobalsPlan,
+): Promise<void> {
+  for (const line of leftOut) log.info(line)
+  await session.run('begin')
+  try {
+    for (const statement of statements) await session.run(statement)
+    await session.run('commit')
+  } catch (error) {
+    await session.run('rollback')
+    const { kind, text } = asAppError(error)
+    throw new AppError(kind, `no role was made: ${text}`, { cause: error })
+  }
+  log.info(`made ${newRoles.size} roles`)
+}
+
+async function record(context: Context, run: ProveRun, outcome: Outcome): Promise<void> {
+  if (outcome.state === 'failed') return
+  const { plan, result, proof } = outcome
+  const { dataMs, finishMs } = result
+  await recordProof(context, run, {
+    source: plan.source,
+    extent: plan.selection.extent === 'all' ? 'whole' : 'selection',
+    dataMs,
+    finishMs,
+    proveMs: proof?.proveMs ?? 0,
+    verdict: result.seriousCount > 0 ? 'differs' : (proof?.verdict ?? 'not asked'),
+  })
+}
+
+/** Throws for what is less than was asked for. */
+function assertGood({ log }: Context, outcome: Outcome): void {
+  if (outcome.state === 'failed') throw outcome.error
+  const { plan, name, result, proof } = outcome
+  const { source } = plan
+  const hint = [
+    `Use it as it is: alter database ${sqlName(name)} rename to ${sqlName(plan.name)};`,
+    `Remove it: drop database ${sqlName(name)};`,
+  ]
+  if (result.seriousCount > 0) {
+    throw new AppError(
+      'execute',
+      `restore of '${source.name}' had ${result.seriousCount} errors; it is kept as '${name}'`,
+      { hint },
+    )
+  }
+  switch (proof?.verdict) {
+    case 'differs':
+      throw new AppError(
+        'proof-differs',
+        `the restored '${source.name}' differs from what was dumped; it is kept as '${name}'`,
+        { hint },
+      )
+    case 'incomplete':
+      throw new AppError(
+        'proof-incomplete',
+        `'${name}' is restored without errors, but not proved: ${proof.why}`,
+      )
+    case undefined:
+      log.warn(`'${name}' is restored, and not proved (--no-prove)`)
+      return
+    case 'proved':
+    case 'proved, sampled':
+      return
+  }
+}

@@ -1,0 +1,119 @@
+/** Whether a database is what a dump set says was dumped: its fingerprint is taken and compared with the set's. */
+import type { DatabaseFingerprint } from '../../format/fingerprint.ts'
+import type { DumpedDatabase, DumpObject } from '../../format/dump-manifest.ts'
+import { readFingerprint } from '../../format/read-fingerprint.ts'
+import { GIB } from '../../base/units.ts'
+import { asAppError } from '../../base/error.ts'
+import { compareFingerprints, type Comparison } from '../../fingerprint/compare.ts'
+import { findWordings } from '../../fingerprint/find-wordings.ts'
+import { takeFingerprint } from '../../fingerprint/fingerprint.ts'
+import { coverLike } from '../../fingerprint/tables.ts'
+import type { JsonValue } from '../../format/json.ts'
+import { collect } from '../../pipe/pipe.ts'
+import type { PsqlSession } from '../../postgres/psql.ts'
+import { readDumpObject } from '../../repo/dump-sets.ts'
+import type { ClientServer } from '../client-server.ts'
+import type { Context } from '../command.ts'
+import type { DumpSet } from './dump-set.ts'
+import { scoped } from './proof-scope.ts'
+import type { Request } from './request.ts'
+import type { Selection } from './selection.ts'
+
+export interface Proof {
+  readonly verdict: 'proved' | 'proved, sampled' | 'differs' | 'incomplete'
+  /** Why it is incomplete; else empty. */
+  readonly why: string
+  readonly comparison: Comparison | undefined
+  readonly proveMs: number
+}
+
+export interface ProofInput {
+  readonly set: DumpSet
+  readonly source: DumpedDatabase
+  /** Undefined: all of it. */
+  readonly selection: Selection | undefined
+  readonly request: Request
+  readonly client: ClientServer
+}
+
+/** `database`: the name of the one to compare. What could not be read or compared is `incomplete`, never a pass. */
+export async function prove(context: Context, input: ProofInput, database: string): Promise<Proof> {
+  const { clock, signal } = context
+  const startMs = clock.nowMs()
+  const { fingerprint } = input.source
+  if (fingerprint === null) {
+    return { ...INCOMPLETE, why: 'the dump set has no fingerprint of it' }
+  }
+  try {
+    const comparison = await compare(context, input, { database, fingerprint })
+    return { ...judged(comparison), comparison, proveMs: clock.nowMs() - startMs }
+  } catch (error) {
+    signal.throwIfAborted()
+    return { ...INCOMPLETE, why: asAppError(error).text, proveMs: clock.nowMs() - startMs }
+  }
+}
+
+const INCOMPLETE = { verdict: 'incomplete', comparison: undefined, proveMs: 0 } as const
+
+function judged(comparison: Comparison): Pick<Proof, 'verdict' | 'why'> {
+  switch (comparison.verdict) {
+    case 'exact':
+      return { verdict: 'proved', why: '' }
+    case 'sampled':
+      return { verdict: 'proved, sampled', why: '' }
+    case 'differs':
+      return { verdict: 'differs', why: '' }
+    case 'not-comparable':
+      return { verdict: 'incomplete', why: 'some of it cannot be compared' }
+  }
+}
+
+async function compare(
+  context: Context,
+  { set, source, selection, request, client }: ProofInput,
+  { database, fingerprint }: { readonly database: string; readonly fingerprint: DumpObject },
+): Promise<Comparison> {
+  const dumped = await loadFingerprint(set, fingerprint)
+  let doneBytes = 0
+  const found = await takeFingerprint({
+    openSession: async () => await openReader(client, database),
+    sessions: request.jobs,
+    coverage: coverLike(dumped),
+    signal: context.signal,
+    onBytes: (bytes) => {
+      doneBytes += bytes
+      context.progress({ step: `prove '${source.name}'`, doneBytes, totalBytes: source.sizeBytes })
+    },
+  })
+  const [ours, theirs] =
+    selection === undefined || selection.extent === 'all'
+      ? [dumped, found]
+      : scoped(dumped, found, selection)
+  await using session = await client.open(database)
+  const wordings = await findWordings(session, ours, theirs)
+  return compareFingerprints(ours, theirs, { ignoreKinds: ignoredKinds(request), wordings })
+}
+
+function ignoredKinds({ owners, privileges }: Request): ReadonlySet<string> {
+  const kinds: string[] = []
+  if (owners === 'left-out') kinds.push('owner')
+  if (privileges === 'left-out') kinds.push('grant', 'default privilege')
+  return new Set(kinds)
+}
+
+async function openReader(client: ClientServer, database: string): Promise<PsqlSession> {
+  await using cleanup = new AsyncDisposableStack()
+  const session = cleanup.use(await client.open(database))
+  await session.run('begin isolation level repeatable read read only')
+  cleanup.move()
+  return session
+}
+
+async function loadFingerprint(
+  { place, manifest }: DumpSet,
+  object: DumpObject,
+): Promise<DatabaseFingerprint> {
+  const content = await collect(readDumpObject(place, manifest, object), GIB)
+  const value: JsonValue = JSON.parse(content.toString('utf8'))
+  return readFingerprint(value)
+}

@@ -1,0 +1,46 @@
+/** Notes in the repository, beside the set, that a restore was made and whether it was proved. */
+import { asAppError } from '../../base/error.ts'
+import type { DumpedDatabase } from '../../format/dump-manifest.ts'
+import type { DumpProof } from '../../format/dump-proof.ts'
+import { saveDumpProof } from '../../repo/dump-proofs.ts'
+import type { Context } from '../command.ts'
+import type { DumpSet } from './dump-set.ts'
+import type { Target } from './open-target.ts'
+import type { Request } from './request.ts'
+
+export interface ProofNote
+  extends Pick<DumpProof, 'extent' | 'dataMs' | 'finishMs' | 'proveMs' | 'verdict'> {
+  readonly source: DumpedDatabase
+}
+
+/** A restore is not worse because nobody could take a note of it. */
+export async function recordProof(
+  { log, clock, signal }: Context,
+  {
+    set,
+    target,
+    request,
+  }: { readonly set: DumpSet; readonly target: Target; readonly request: Request },
+  { source, ...note }: ProofNote,
+): Promise<void> {
+  const { place, manifest } = set
+  const atMs = clock.nowMs()
+  const value: DumpProof = {
+    version: 1,
+    label: manifest.label,
+    database: source.name,
+    atMs,
+    serverVersion: target.client.version,
+    clientVersion: target.programs.version,
+    jobs: request.jobs,
+    sizeBytes: source.sizeBytes,
+    fingerprintSha256: source.fingerprint?.contentSha256 ?? null,
+    ...note,
+  }
+  try {
+    await saveDumpProof(place, value, source.oid)
+  } catch (error) {
+    signal.throwIfAborted()
+    log.warn(`the proof could not be noted in the repository: ${asAppError(error).text}`)
+  }
+}
