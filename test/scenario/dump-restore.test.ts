@@ -286,7 +286,7 @@ test('dumps of a database that is written to restore to what their snapshot was'
   await cluster.psql('create database benchshop')
   await cluster.pgbench(['-i', '-q', '-s', '1', 'benchshop'])
   for (let round = 0; round < (isFull ? 20 : 2); round += 1) {
-    const writing = cluster.pgbench(['-c', '2', '-T', '2', '-n', 'benchshop'])
+    const writing = cluster.pgbench(['-c', '2', '-T', '1', '-n', 'benchshop'])
     await setTimeout(300)
     await source.dump('--db-include=benchshop')
     await writing

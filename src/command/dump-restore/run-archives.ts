@@ -12,6 +12,7 @@ import { programPath } from '../../postgres/client-programs.ts'
 import { assertEnded, feed, type ProgramCall, type ProgramEnd } from '../../postgres/program.ts'
 import { databaseConninfo } from '../../postgres/server-address.ts'
 import { readDumpObject } from '../../repo/dump-sets.ts'
+import { atOnce } from '../../base/at-once.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { DumpSet } from './dump-set.ts'
 import { MessageReader, type RestoreMessage, severityOf } from './messages.ts'
@@ -53,8 +54,12 @@ export async function runArchives(run: ArchiveRun): Promise<RunResult> {
     const { schema, data } = run.plan
     const headFile = join(folder, 'head')
     await restoreStream(run, { archive: schema, folder, headFile, complaints, counter })
-    await inParallel(data, run.request.jobs, async (archive) => {
-      await restoreStream(run, { archive, folder, headFile: undefined, complaints, counter })
+    await atOnce(run.signal, data, {
+      limit: run.request.jobs,
+      act: async (archive, signal) => {
+        const step = { archive, folder, headFile: undefined, complaints, counter }
+        await restoreStream({ ...run, signal }, step)
+      },
     })
     const dataEndMs = run.clock.nowMs()
     await finish(run, { archive: schema, folder, headFile, complaints, counter })
@@ -215,25 +220,4 @@ class Drained implements AsyncIterable<Buffer>, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#iterator.return?.()
   }
-}
-
-async function inParallel<T>(
-  items: readonly T[],
-  jobs: number,
-  act: (item: T) => Promise<void>,
-): Promise<void> {
-  const queue = [...items]
-  const failures: unknown[] = []
-  const work = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-      if (failures.length > 0) return
-      try {
-        await act(item)
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(jobs, queue.length) }, work))
-  if (failures.length > 0) throw failures[0]
 }

@@ -1,5 +1,5 @@
 /** Dumps one database: all of its archives are of one snapshot, which lasts until the last of them has been made. */
-import { AppError, asAppError } from '../../base/error.ts'
+import { atOnce } from '../../base/at-once.ts'
 import { toOneLine } from '../../base/text.ts'
 import type { DumpArchive, DumpedDatabase, DumpObject } from '../../format/dump-manifest.ts'
 import { takeFingerprint, withLaterSequences } from '../../fingerprint/fingerprint.ts'
@@ -163,38 +163,4 @@ async function* counted(work: DumpWork, database: string, source: ByteSource): B
     work.count(chunk.length, step)
     yield chunk
   }
-}
-
-interface Acting<T, R> {
-  readonly limit: number
-  readonly act: (item: T, signal: AbortSignal) => Promise<R>
-}
-
-/** At most `limit` at the same time, results in order. The first failure ends the others, and is thrown when they have ended. */
-async function atOnce<T, R>(
-  signal: AbortSignal,
-  items: readonly T[],
-  { limit, act }: Acting<T, R>,
-): Promise<readonly R[]> {
-  const failing = new AbortController()
-  const either = AbortSignal.any([signal, failing.signal])
-  const results = new Map<number, R>()
-  const waiting = [...items.entries()]
-  let failure: AppError | undefined
-  const work = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const [index, item] = next
-      try {
-        results.set(index, await act(item, either))
-      } catch (error) {
-        failure ??= asAppError(error)
-        waiting.length = 0
-        failing.abort()
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: limit }, work))
-  signal.throwIfAborted()
-  if (failure !== undefined) throw failure
-  return [...results.entries()].toSorted(([left], [right]) => left - right).map(([, made]) => made)
 }
