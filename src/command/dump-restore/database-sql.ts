@@ -5,7 +5,7 @@ import { sqlName, sqlText } from '../../postgres/quote.ts'
 
 /** Deviations from the source that were decided, and said, before. */
 export interface Deviations {
-  /** `undefined`: that of whoever restores. */
+  /** `undefined`: whoever restores. */
   readonly owner: string | undefined
   /** `undefined`: the server's default. */
   readonly tablespace: string | undefined

@@ -174,6 +174,16 @@ test('who may not make databases, act as owners or make an extension is told so 
   assert.match(told({}, {}, { role: 'nobody' }).join(), /may not act as role 'nobody'/)
 })
 
+function ownerFor(asked: Partial<Wish>): string | undefined {
+  return deviationsFor({ ...wish, ...asked }, situation).owner
+}
+
+test('a database without the owners of the source belongs to the role that restores it', () => {
+  assert.equal(ownerFor({ role: 'reader' }), 'app')
+  assert.equal(ownerFor({ role: 'reader', owners: 'left-out' }), 'reader')
+  assert.equal(ownerFor({ owners: 'left-out' }), undefined)
+})
+
 test('an extension or a locale that the server does not have is refused, another version of it is told', () => {
   assert.match(told({}, { extensions: new Map() }).join(), /^refused: extension 'citext'/)
   const problem = { problem: 'could not create locale', version: undefined }

@@ -63,7 +63,8 @@ export function deviationsFor(wish: Wish, { source, target }: Situation): Deviat
     (role): role is string => role !== null && role !== 'public' && !isThere(role, wish, target),
   )
   return {
-    owner: wish.owners === 'kept' ? owner : undefined,
+    // Who owns all that is in it must be able to make it: schema public is for the database's owner.
+    owner: wish.owners === 'kept' ? owner : wish.role,
     tablespace: target.tablespaces.has(tablespace) ? tablespace : undefined,
     privileges: wish.privileges,
     missingRoles: new Set(missing),

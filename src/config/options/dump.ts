@@ -102,7 +102,7 @@ export const DUMP_OPTIONS = {
   },
   role: {
     kind: 'string',
-    summary: 'Role to act as while restoring (SET ROLE).',
+    summary: 'Role to act as while restoring (SET ROLE); with --no-owner it owns all of it.',
     section: 'command-line',
     commands: ['dump-restore'],
     origin: 'pgsurety',

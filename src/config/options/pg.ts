@@ -24,7 +24,7 @@ export const PG_OPTIONS = {
   'pg-conninfo': {
     kind: 'string',
     summary:
-      'Server to dump, as key=value pairs of libpq; instead of pg-socket-path, pg-port and pg-user.',
+      'Server of dumps, as key=value pairs of libpq; instead of pg-socket-path, pg-port and pg-user.',
     section: 'stanza',
     group: 'pg',
     commands: CLIENT_COMMANDS,
