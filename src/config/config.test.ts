@@ -384,6 +384,14 @@ test('options are written back for logs and for commands that call this one', ()
   assert(names.has('repo1-cipher-pass=<redacted>'))
 })
 
+test('a password in a conninfo is not written back', () => {
+  for (const conninfo of ['password=x', 'sslpassword=x', 'postgresql://me:x@a/shop']) {
+    const config = load(`dump --stanza=main --pg1-conninfo=${conninfo}`)
+    const written = config.fromEverywhere().find(({ name }) => name === 'pg1-conninfo')
+    assert.equal(written?.value, '<redacted>')
+  }
+})
+
 test('accessors of the wrong kind are bugs, and those of unset options too', () => {
   const config = load('info')
 

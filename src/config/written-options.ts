@@ -23,9 +23,16 @@ export function writtenOptions(
     const row = optionRow(option.name)
     if (option.source === 'default') return []
     if (option.value === undefined && isNegatable(row)) return [{ name: `no-${shown}`, value: '' }]
-    if (row.secret === true) return [{ name: shown, value: '<redacted>' }]
+    if (row.secret === true || written.values.some(holdsPassword)) {
+      return [{ name: shown, value: '<redacted>' }]
+    }
     return written.values.map((value) => ({ name: shown, value }))
   })
+}
+
+/** A conninfo must not have one and is refused; by then it has been logged. */
+function holdsPassword(value: string): boolean {
+  return /password\s*=|^postgres(?:ql)?:\/\//i.test(value)
 }
 
 /** `--name=value`, `--no-name`. */
