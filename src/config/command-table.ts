@@ -146,6 +146,7 @@ export const COMMANDS = {
         text: 'Those of one application, with two jobs',
         command: "pgsurety --stanza=main --db-include='shop_*' --jobs=2 dump",
       },
+      { text: 'Another server', command: "pgsurety --stanza=db2 --pg1-conninfo='host=db2' dump" },
     ],
     parameters: [],
     support: 'works',

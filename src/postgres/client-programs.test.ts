@@ -29,5 +29,8 @@ test('of several versions that of the server is taken, else the next newer one, 
   assert.equal(programsFor(found, 16).version, '17.11')
   assert.equal(programsFor(found, 17).version, '17.11')
   assert.throws(() => programsFor(found, 18), { kind: 'version-not-supported', message: /'17.11'/ })
-  assert.throws(() => programsFor([], 15), { kind: 'file-missing' })
+  assert.throws(() => programsFor([], 15), {
+    kind: 'file-missing',
+    message: /no folder has pg_dump/,
+  })
 })

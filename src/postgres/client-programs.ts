@@ -62,25 +62,27 @@ export function programsFor(found: readonly ClientPrograms[], serverMajor: numbe
   const fitting = fittingPrograms(found, serverMajor)
   if (fitting !== undefined) return fitting
   const [newest] = found
-  const hint = [
-    `Install PostgreSQL's client programs of version ${serverMajor} or newer (Debian: postgresql-client-${serverMajor}).`,
-    'Where are they, if they are installed (pg-client-path)?',
-  ]
   if (newest === undefined) {
-    throw new AppError(
-      'file-missing',
-      'pg_dump, pg_dumpall, pg_restore and psql are not installed',
-      {
-        hint,
-      },
-    )
+    throw new AppError('file-missing', 'no folder has pg_dump, pg_dumpall, pg_restore and psql', {
+      hint: [
+        "Install PostgreSQL's client programs (Debian: postgresql-client-17), not older than the server.",
+        WHERE_HINT,
+      ],
+    })
   }
   throw new AppError(
     'version-not-supported',
     `pg_dump '${newest.version}' in '${newest.folder}' is older than the server's version '${serverMajor}'`,
-    { hint },
+    {
+      hint: [
+        `Install PostgreSQL's client programs of version ${serverMajor} or newer (Debian: postgresql-client-${serverMajor}).`,
+        WHERE_HINT,
+      ],
+    },
   )
 }
+
+const WHERE_HINT = 'Where are they, if they are installed (pg-client-path)?'
 
 export function programPath(programs: ClientPrograms, name: ClientProgram): string {
   return join(programs.folder, name)

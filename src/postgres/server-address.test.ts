@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isErrorKind } from '../base/error.ts'
-import { serverAddress } from './server-address.ts'
+import { placeOf, serverAddress } from './server-address.ts'
 
 const local = { socketPath: '/run/pg', port: 5433, user: 'backup', conninfo: undefined }
 
@@ -54,6 +54,20 @@ test('a conninfo stands instead of socket, port and user, in the spelling of lib
   )
   assert.deepEqual(remote('host= port=1'), { PATH: '/usr/bin', PGHOST: 'port=1' })
   assert.deepEqual(remote(''), { PATH: '/usr/bin' })
+})
+
+function placeFor(conninfo: string): string {
+  return placeOf({ env: remote(conninfo) })
+}
+
+test('people are told where the server is', () => {
+  assert.equal(placeOf(serverAddress({}, local)), '/run/pg:5433')
+  assert.deepEqual(['host=db1', 'hostaddr=10.0.0.1 port=5434', 'service=b', ''].map(placeFor), [
+    'db1:5432',
+    '10.0.0.1:5434',
+    'service b',
+    'the usual socket:5432',
+  ])
 })
 
 test('passwords, databases, unknown keys and what is no conninfo are refused by name', () => {

@@ -87,6 +87,14 @@ export function serverAddress(
   return { env: { ...variables, ...local, ...(user === undefined ? {} : { PGUSER: user }) } }
 }
 
+/** Where the server is, for people: `db2:5432`, `/var/run/postgresql:5432`, `service backup`. */
+export function placeOf({ env }: ServerAddress): string {
+  const { PGSERVICE: service, PGHOST: host, PGHOSTADDR: address, PGPORT: port } = env
+  const where = host ?? address
+  if (where === undefined && service !== undefined) return `service ${service}`
+  return `${where ?? 'the usual socket'}:${port ?? '5432'}`
+}
+
 /** For `-d` and `-l` of programs that take a conninfo there and do not look at PGDATABASE. */
 export function databaseConninfo(name: string): string {
   return `dbname='${name.replaceAll(/['\\]/g, '\\$&')}'`

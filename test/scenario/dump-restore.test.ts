@@ -242,7 +242,7 @@ test('a database that could not be restored without errors keeps its working nam
 
   assert.match(
     told,
-    /^\[102\] restore of 'badshop' had 1 errors; it is kept as 'badshop2\.pgsurety-/,
+    /^\[102\] restore of 'badshop' had 1 error; it is kept as 'badshop2\.pgsurety-/,
   )
   assert.match(
     told,
@@ -255,6 +255,9 @@ test('a database that could not be restored without errors keeps its working nam
     await described(cluster, kept ?? ''),
     /pgsurety: restore of 'badshop2' .* had errors/,
   )
+  const advised = source.context(['advise'])
+  await advise(advised.context)
+  assert.match(advised.output(), /^database 'badshop': .*\n(?: .*\n)+? {2}restore {2}none$/m)
   await cluster.psql(`drop database "${kept}"`)
   await cluster.psql('drop database badshop')
 })

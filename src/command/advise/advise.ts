@@ -107,7 +107,11 @@ async function newestFull(repo: Repo, stanza: string): Promise<Timed | undefined
 function measuresOf(name: string, sizeBytes: number, { dumps, proofs, backup }: Known): Measures {
   const own = dumps.filter((dump) => dump.name === name)
   const newest = own.at(-1)
-  const restore = proofs.findLast(({ database, extent }) => database === name && extent === 'whole')
+  // One with errors has not done all the work.
+  const restore = proofs.findLast(
+    ({ database, extent, verdict }) =>
+      database === name && extent === 'whole' && verdict !== 'differs',
+  )
   return {
     name,
     sizeBytes,

@@ -3,6 +3,7 @@ import { AppError, asAppError } from '../../base/error.ts'
 import { MIB } from '../../base/units.ts'
 import { collect } from '../../pipe/pipe.ts'
 import { sqlName } from '../../postgres/quote.ts'
+import { placeOf } from '../../postgres/server-address.ts'
 import { readDumpObject } from '../../repo/dump-sets.ts'
 import type { Context } from '../command.ts'
 import { type DumpSet, openDumpSet } from './dump-set.ts'
@@ -48,7 +49,8 @@ async function makePlan(set: DumpSet, target: Target, request: Request): Promise
   for (const source of chosenDatabases(request, set.manifest)) {
     databases.push(await planDatabase({ request, set, target, rolesToCome }, source))
   }
-  return { set, request, server: target.server, databases, globals }
+  const { server, client } = target
+  return { set, request, server, place: placeOf(client.address), databases, globals }
 }
 
 /** More would be a million roles. */
@@ -83,9 +85,9 @@ function assertNothingAgainst({ databases, set }: WholePlan): void {
 async function makeRoles(
   { log }: Context,
   { session }: Target,
-  { statements, newRoles, leftOut }: GlobalsPlan,
+  { statements, newRoles }: GlobalsPlan,
 ): Promise<void> {
-  for (const line of leftOut) log.info(line)
+  if (newRoles.size === 0) return
   await session.run('begin')
   try {
     for (const statement of statements) await session.run(statement)
@@ -95,7 +97,7 @@ async function makeRoles(
     const { kind, text } = asAppError(error)
     throw new AppError(kind, `no role was made: ${text}`, { cause: error })
   }
-  log.info(`made ${newRoles.size} roles`)
+  log.info(`made ${newRoles.size === 1 ? '1 role' : `${newRoles.size} roles`}`)
 }
 
 async function record(context: Context, run: ProveRun, outcome: Outcome): Promise<void> {
@@ -112,6 +114,10 @@ async function record(context: Context, run: ProveRun, outcome: Outcome): Promis
   })
 }
 
+function errorsText(count: number): string {
+  return count === 1 ? '1 error' : `${count} errors`
+}
+
 /** Throws for what is less than was asked for. */
 function assertGood({ log }: Context, outcome: Outcome): void {
   if (outcome.state === 'failed') throw outcome.error
@@ -124,7 +130,7 @@ function assertGood({ log }: Context, outcome: Outcome): void {
   if (result.seriousCount > 0) {
     throw new AppError(
       'execute',
-      `restore of '${source.name}' had ${result.seriousCount} errors; it is kept as '${name}'`,
+      `restore of '${source.name}' had ${errorsText(result.seriousCount)}; it is kept as '${name}'`,
       { hint },
     )
   }

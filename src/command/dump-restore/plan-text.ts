@@ -10,6 +10,8 @@ export interface WholePlan {
   readonly set: DumpSet
   readonly request: Request
   readonly server: TargetServer
+  /** Where the server is, for people. */
+  readonly place: string
   readonly databases: readonly DatabasePlan[]
   /** Undefined: roles are not restored. */
   readonly globals: GlobalsPlan | undefined
@@ -23,7 +25,7 @@ export function planText(plan: WholePlan): string {
       'dump set',
       `${manifest.label} in repo${place.repo.key}, of PostgreSQL ${manifest.server.version}`,
     ],
-    ['server', `PostgreSQL ${server.version}, as user '${server.user}'`],
+    ['server', `PostgreSQL ${server.version} at ${plan.place}, as user '${server.user}'`],
     ...(globals === undefined ? [] : [['roles', rolesText(globals)] as const]),
     ...plan.databases.flatMap((database) => databaseRows(database, plan.request)),
   ]
@@ -72,11 +74,11 @@ function tablesText(count: number): string {
   return count === 1 ? '1 table, and what it needs' : `${count} tables, and what they need`
 }
 
-function proofText({ source }: DatabasePlan, { proof }: Request): string {
+function proofText({ source, selection }: DatabasePlan, { proof }: Request): string {
   if (proof === 'none') return 'none, as asked for'
-  return source.fingerprint === null
-    ? 'not possible: the dump set has no fingerprint'
-    : 'every table and object is compared with the fingerprint of the dump'
+  if (source.fingerprint === null) return 'not possible: the dump set has no fingerprint'
+  const what = selection.extent === 'all' ? 'every table and object' : 'what is restored'
+  return `${what} is compared with the fingerprint of the dump`
 }
 
 /** The same facts for programs. Times are ISO 8601 in UTC, sizes bytes. */
@@ -84,11 +86,12 @@ export function planJson(plan: WholePlan): string {
   return `${JSON.stringify(planFacts(plan))}\n`
 }
 
-export function planFacts({ set, server, databases, globals, request }: WholePlan): object {
+export function planFacts(plan: WholePlan): object {
+  const { set, server, databases, globals, request } = plan
   const { manifest, place } = set
   return {
     set: { label: manifest.label, repo: place.repo.key, version: manifest.server.version },
-    server: { version: server.version, user: server.user },
+    server: { version: server.version, place: plan.place, user: server.user },
     roles: globals === undefined ? null : { made: [...globals.newRoles], leftOut: globals.leftOut },
     databases: databases.map(({ source, name, replaces, selection, findings }) => ({
       source: source.name,

@@ -116,7 +116,10 @@ export function chosenDatabases(
     if (found !== undefined) return [found]
     const near = nearestName(asked.name, names)
     throw new AppError('db-missing', `dump set ${manifest.label} has no database '${asked.name}'`, {
-      hint: near === undefined ? `It has: ${names.join(', ')}.` : `Did you mean '${near}'?`,
+      hint: [
+        near === undefined ? `It has: ${names.join(', ')}.` : `Did you mean '${near}'?`,
+        "'info' tells which dump sets there are, and what is in each (--set).",
+      ],
     })
   }
   const [only, ...others] = databases
