@@ -26,3 +26,7 @@ test('pgbackrest.md says what happens', async () => {
 test('dumps.md says what happens', async () => {
   await runPage(machine, 'dumps.md')
 })
+
+test('dump-restore.md says what happens', async () => {
+  await runPage(machine, 'dump-restore.md')
+})

@@ -27,7 +27,9 @@ const VARIABLE: readonly (readonly [name: string, pattern: string])[] = [
   ['SYSTEM', String.raw`\b\d{19}\b`],
   ['TRANSACTION', String.raw`(?<=transaction )\d+`],
   ['PID', String.raw`(?<=\(pid )\d+`],
-  ['DURATION', String.raw`(?<=\()\d+ms`],
+  ['DURATION', String.raw`(?<=\()\d+ms|(?<=, in )(?:\d+ms|\d+\.\ds)`],
+  ['WORKING', String.raw`(?<=\.pgsurety-)[0-9a-f]{8}\b`],
+  ['PORT', String.raw`(?<=/postgresql:)\d+`],
   ['SIZE', String.raw`\b\d+(?:\.\d+)?(?:B|KB|MB|GB)\b`],
   ['COUNT', String.raw`\b\d+(?= (?:files|segments|already right))|(?<=file total = )\d+`],
   ['DOTS', String.raw`\.+(?= done)|\.{4,}`],
@@ -38,7 +40,7 @@ const ANY_VARIABLE = new RegExp(
 )
 
 /** What a page may show in an output and type again in a command. */
-const TYPED_AGAIN: ReadonlySet<string> = new Set(['LABEL', 'TIME', 'LSN', 'TRANSACTION'])
+const TYPED_AGAIN: ReadonlySet<string> = new Set(['LABEL', 'TIME', 'LSN', 'TRANSACTION', 'WORKING'])
 
 interface Shape {
   /** The line with the names of its variable parts instead of them. */
