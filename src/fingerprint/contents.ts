@@ -7,9 +7,10 @@ import type {
   TableFingerprint,
 } from '../format/fingerprint.ts'
 import { openRowDigester, type RowsDigest } from '../pipe/codecs.ts'
+import type { ByteSource } from '../pipe/pipe.ts'
 import type { PsqlSession, SqlRow } from '../postgres/psql.ts'
 import { notOfExtension, ofUser, quoted } from './sql.ts'
-import { countQuery, rowsQuery, type TableShape } from './tables.ts'
+import { allRowsQuery, countQuery, rowsQuery, type TableShape } from './tables.ts'
 
 /** Told how many bytes of rows have been read since the last call. */
 export type OnBytes = (bytes: number) => void
@@ -24,7 +25,7 @@ export async function readTable(
   const columns = table.columns.map((column) => column.name)
   const base = { schema, name, oid, columns, coverage }
   const query = rowsQuery(table, coverage)
-  const found = query === undefined ? undefined : await digestOf(session, query, onBytes)
+  const found = query === undefined ? undefined : await digestOf(session.copy(query), onBytes)
   const rows =
     coverage.kind === 'full' && found !== undefined
       ? String(found.rows)
@@ -34,13 +35,29 @@ export async function readTable(
     : { ...base, rows, digest: found.digest, buckets: found.buckets }
 }
 
-async function digestOf(
+/** Small tables, every row of each: for them the way to the server and back would take most of the time. */
+export async function readTables(
   session: PsqlSession,
-  query: string,
+  tables: readonly TableShape[],
   onBytes: OnBytes,
-): Promise<RowsDigest> {
+): Promise<readonly TableFingerprint[]> {
+  const coverage = { kind: 'full' } as const
+  const read: TableFingerprint[] = []
+  for await (const rows of session.copies(tables.map(allRowsQuery))) {
+    const table = tables[read.length]
+    if (table === undefined) throw new AppError('protocol', 'more answers than questions')
+    const found = await digestOf(rows, onBytes)
+    const columns = table.columns.map((column) => column.name)
+    const { schema, name, oid } = table
+    const { digest, buckets } = found
+    read.push({ schema, name, oid, columns, coverage, rows: String(found.rows), digest, buckets })
+  }
+  return read
+}
+
+async function digestOf(rows: ByteSource, onBytes: OnBytes): Promise<RowsDigest> {
   using digester = openRowDigester()
-  for await (const chunk of session.copy(query)) {
+  for await (const chunk of rows) {
     digester.update(chunk)
     onBytes(chunk.length)
   }
@@ -106,7 +123,7 @@ export async function readLargeObjects(
   if (count !== '0' && readable !== true) return undefined
   if (count === '0') return NO_LARGE_OBJECTS
   const total = await onlyRow(session, `select sum(size)::text as size from (${SIZES}) each`)
-  const { digest } = await digestOf(session, PIECES, onBytes)
+  const { digest } = await digestOf(session.copy(PIECES), onBytes)
   return { count: String(count), sizeBytes: textOf(total, 'size'), digest }
 }
 

@@ -6,10 +6,12 @@
  * psql, in read-only transactions that somebody else has begun.
  */
 import { AppError } from '../base/error.ts'
+import { KIB } from '../base/units.ts'
 import type {
   DatabaseFingerprint,
   LargeObjectsFingerprint,
   SequenceFingerprint,
+  TableCoverage,
   TableFingerprint,
   Uncovered,
 } from '../format/fingerprint.ts'
@@ -21,6 +23,7 @@ import {
   readLargeObjects,
   readSequences,
   readTable,
+  readTables,
   textOf,
 } from './contents.ts'
 import { readFacts } from './facts.ts'
@@ -37,7 +40,7 @@ import {
 export interface FingerprintOptions {
   /** A session in a read-only repeatable-read transaction; all of them on one snapshot where the database may change. */
   readonly openSession: () => Promise<PsqlSession>
-  /** How many sessions read rows at the same time: at least 1. */
+  /** How many sessions read rows at the same time, at least 1; one more reads the schema. */
   readonly sessions: number
   readonly coverage: CoveragePolicy
   readonly signal: AbortSignal
@@ -53,8 +56,6 @@ export async function takeFingerprint(options: FingerprintOptions): Promise<Data
     return session
   }
   const first = await open()
-  const others: PsqlSession[] = []
-  while (others.length + 1 < options.sessions) others.push(await open())
   const server = await onlyRow(
     first,
     `select current_setting('server_version_num') as version, current_setting('server_encoding') as encoding`,
@@ -62,10 +63,13 @@ export async function takeFingerprint(options: FingerprintOptions): Promise<Data
   const serverMajor = Math.floor(Number(textOf(server, 'version')) / 10_000)
   const { tables, uncovered } = await listTables(first)
   await lockTables(first, tables)
+  const forSchema = await open()
+  const forRows = [first]
+  while (forRows.length < options.sessions) forRows.push(await open())
   const work = contentsOf(tables, options)
   const [{ sequences, facts }] = await Promise.all([
-    readFirst(first, serverMajor, work),
-    ...others.map(async (session) => {
+    readSchema(forSchema, serverMajor),
+    ...forRows.map(async (session) => {
       await work.doAll(session)
     }),
   ])
@@ -84,16 +88,12 @@ export async function takeFingerprint(options: FingerprintOptions): Promise<Data
   }
 }
 
-/** What only one session does, and then its share of the rows. */
-async function readFirst(
+async function readSchema(
   session: PsqlSession,
   serverMajor: number,
-  work: Contents,
 ): Promise<Pick<DatabaseFingerprint, 'sequences' | 'facts'>> {
   const sequences = await readSequences(session)
-  const facts = await readFacts(session, serverMajor)
-  await work.doAll(session)
-  return { sequences, facts }
+  return { sequences, facts: await readFacts(session, serverMajor) }
 }
 
 /** Adds where the sequences stand when the dump has been made: what moved in between has two values. */
@@ -124,23 +124,39 @@ interface Contents {
   doAll(session: PsqlSession): Promise<void>
 }
 
+/** Tables up to this are read several at once. */
+const SMALL_BYTES = 256 * KIB
+const SMALL_AT_ONCE = 64
+
 /** Largest first, so that no session is left alone with a large one at the end. */
 function contentsOf(shapes: readonly TableShape[], options: FingerprintOptions): Contents {
   const { coverage, signal, onBytes = () => undefined } = options
-  const tables = shapes.toSorted((left, right) => right.sizeBytes - left.sizeBytes)
-  const queue = ['large objects' as const, ...tables].values()
+  // An extension says which rows of its table are the user's: few.
+  const coverageOf = (table: TableShape): TableCoverage =>
+    table.condition === '' ? coverage(table) : { kind: 'full' }
+  const isSmall = (table: TableShape): boolean =>
+    table.sizeBytes <= SMALL_BYTES && coverageOf(table).kind === 'full'
+  const bySize = shapes.toSorted((left, right) => right.sizeBytes - left.sizeBytes)
+  const small = bySize.filter(isSmall)
+  const queue = [
+    'large objects' as const,
+    ...bySize.filter((table) => !isSmall(table)),
+    ...Array.from({ length: Math.ceil(small.length / SMALL_AT_ONCE) }, (_, index) =>
+      small.slice(index * SMALL_AT_ONCE, (index + 1) * SMALL_AT_ONCE),
+    ),
+  ].values()
   const contents: Contents = {
     tables: [],
     largeObjects: undefined,
     doAll: async (session) => {
-      for (const table of queue) {
+      for (const next of queue) {
         signal.throwIfAborted()
-        if (table === 'large objects') {
+        if (next === 'large objects') {
           contents.largeObjects = await readLargeObjects(session, onBytes)
+        } else if ('oid' in next) {
+          contents.tables.push(await readTable(session, next, coverageOf(next), onBytes))
         } else {
-          // An extension says which rows of its table are the user's: few.
-          const covered = table.condition === '' ? coverage(table) : ({ kind: 'full' } as const)
-          contents.tables.push(await readTable(session, table, covered, onBytes))
+          contents.tables.push(...(await readTables(session, next, onBytes)))
         }
       }
     },

@@ -80,19 +80,22 @@ const ONE_BYTE_TYPES: ReadonlyMap<string, string> = new Map([
 
 /** The rows that the digest of this coverage is of; undefined when it has none. */
 export function rowsQuery(table: TableShape, coverage: TableCoverage): string | undefined {
+  switch (coverage.kind) {
+    case 'full':
+      return allRowsQuery(table)
+    case 'sampled':
+      return `${allRowsQuery(table)} where ${isInSample(table, coverage.percent)}`
+    case 'counted':
+      return undefined
+  }
+}
+
+export function allRowsQuery(table: TableShape): string {
   const columns = table.columns.map(({ name, type }) => {
     const cast = ONE_BYTE_TYPES.get(type)
     return cast === undefined ? quoted(name) : `${quoted(name)}::pg_catalog.${cast}`
   })
-  const rows = `select ${columns.join(', ')} from ${from(table)}`
-  switch (coverage.kind) {
-    case 'full':
-      return rows
-    case 'sampled':
-      return `${rows} where ${isInSample(table, coverage.percent)}`
-    case 'counted':
-      return undefined
-  }
+  return `select ${columns.join(', ')} from ${from(table)}`
 }
 
 export const countQuery = (table: TableShape): string =>

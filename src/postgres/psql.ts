@@ -39,6 +39,8 @@ export interface PsqlSession extends AsyncDisposable {
   run(statements: string): Promise<void>
   /** What `COPY (query) TO STDOUT` gives, in text format, one line for each row. To be taken to its end before the next call. */
   copy(query: string): ByteSource
+  /** What `copy` gives for each query in turn; the server goes on with the next while one is taken. For small answers. */
+  copies(queries: readonly string[]): AsyncIterable<ByteSource>
 }
 
 const LINE_FEED = 0x0a
@@ -105,19 +107,33 @@ class Session implements PsqlSession {
   }
 
   copy(query: string): ByteSource {
-    return this.#answer(`copy (${query}\n) to stdout`)
+    return this.#answer(copyOut(query))
   }
 
-  /** Text that COPY and JSON print never has a line that begins with `\=`: backslashes are doubled there. */
+  async *copies(queries: readonly string[]): AsyncGenerator<ByteSource, void, undefined> {
+    const asked = queries.map((query) => this.#ask(copyOut(query)))
+    for (const call of asked) yield this.#answerTo(call)
+  }
+
   async *#answer(statement: string): AsyncGenerator<Buffer, void, undefined> {
+    yield* this.#answerTo(this.#ask(statement))
+  }
+
+  /** The number of the call. */
+  #ask(statement: string): number {
     this.#calls += 1
-    const end = Buffer.from(`\\=end ${this.#calls} `)
-    const over = `\\=over ${this.#calls}\n`
     this.#stderr = ''
     this.#child.stdin.write(
       `${statement}\n;\n\\echo '\\\\=end' ${this.#calls} :ERROR :SQLSTATE\n` +
         `\\if :ERROR\n\\echo :LAST_ERROR_MESSAGE\n\\endif\n\\echo '\\\\=over' ${this.#calls}\n`,
     )
+    return this.#calls
+  }
+
+  /** Text that COPY and JSON print never has a line that begins with `\=`: backslashes are doubled there. */
+  async *#answerTo(call: number): AsyncGenerator<Buffer, void, undefined> {
+    const end = Buffer.from(`\\=end ${call} `)
+    const over = `\\=over ${call}\n`
     let chunk = this.#rest
     let startsLine = true
     for (;;) {
@@ -180,6 +196,8 @@ class Session implements PsqlSession {
     await this.#ended
   }
 }
+
+const copyOut = (query: string): string => `copy (${query}\n) to stdout`
 
 /** `startsLine`: the chunk's first byte is the first of a line. In the middle of one, data may look like the mark. */
 function lineThatBeginsWith(chunk: Buffer, mark: Buffer, startsLine: boolean): number | undefined {
