@@ -147,6 +147,19 @@ test('what stands against a restore is told at once, and nothing is made', async
     await refused('--set=20200101-000000L'),
     /^\[075\] dump set 20200101-000000L does not exist/,
   )
+  for (const option of [
+    'globals',
+    'plan',
+    'no-prove',
+    'role=app',
+    'replace=shop',
+    'table=public.orders',
+  ]) {
+    assert.match(
+      await refused('--prove-only', `--${option}`),
+      new RegExp(`^\\[031\\] option '${option.replace(/=.*/, '')}' is for a restore`),
+    )
+  }
   assert.deepEqual(await databases(newer), [''])
 })
 
@@ -410,6 +423,10 @@ test('advise says what was measured of each database, and what follows from it',
       'm',
     ),
   )
+  await source.cluster.psql('create role stranger login')
+  const stranger = source.context(['--pg1-user=stranger', 'advise'])
+  assert.equal(await advise(stranger.context), 0)
+  assert.match(stranger.logText(), /WARN: no advice on 'shop'.*: this user may not ask/)
   const asked = source.context(['--rpo=1s', '--output=json', 'advise'])
   assert.equal(await advise(asked.context), 0)
   assert.match(asked.output(), /"name":"shop",.*"use":"(?:both|dump)"/)

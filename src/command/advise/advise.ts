@@ -1,5 +1,6 @@
 /** advise: which kind of backup suits which database, from what was measured of it. Reads only. */
 import { asAppError, isErrorKind } from '../../base/error.ts'
+import { toOneLine } from '../../base/text.ts'
 import { formatDuration, formatSize, SECOND_MS } from '../../base/units.ts'
 import type { DumpProof } from '../../format/dump-proof.ts'
 import { integerColumn, textColumn } from '../../postgres/row.ts'
@@ -43,13 +44,21 @@ async function listSizes(context: Context): Promise<readonly Size[]> {
   const server = await connectClients(context, addressOf(context))
   await using session = await server.open(firstDatabase(context.config))
   const rows = await session.rows(
-    `select datname::text as name, pg_catalog.pg_database_size(oid)::text as size
+    `select datname::text as name,
+       case when has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage')
+         then pg_catalog.pg_database_size(oid)::text end as size
      from pg_catalog.pg_database where not datistemplate order by datname`,
   )
-  return rows.map((row) => ({
-    name: textColumn(row, 'name'),
-    sizeBytes: integerColumn(row, 'size'),
-  }))
+  const hidden = rows.filter(({ size }) => size === null).map((row) => textColumn(row, 'name'))
+  if (hidden.length > 0) {
+    context.log.warn(
+      `no advice on ${hidden.map((name) => `'${toOneLine(name)}'`).join(', ')}: this user may not ask for the size\n` +
+        'HINT: grant it connect there, or pg_read_all_stats.',
+    )
+  }
+  return rows
+    .filter(({ size }) => size !== null)
+    .map((row) => ({ name: textColumn(row, 'name'), sizeBytes: integerColumn(row, 'size') }))
 }
 
 interface Known {

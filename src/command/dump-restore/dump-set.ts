@@ -17,14 +17,15 @@ export interface DumpSet {
 export async function openDumpSet(context: Context, label: string | undefined): Promise<DumpSet> {
   const stanza = stanzaOf(context)
   let failure: AppError | undefined
-  for (const repo of openRepos(context.config, context.openStorage)) {
+  const repos = openRepos(context.config, context.openStorage)
+  for (const repo of repos) {
     try {
       const set = await dumpSetIn(repo, stanza, label)
       if (set !== undefined) return set
     } catch (error) {
       context.signal.throwIfAborted()
       const failed = asAppError(error)
-      context.log.warn(`repo${repo.key}: ${failed.text}`)
+      if (repos.length > 1) context.log.warn(`repo${repo.key}: ${failed.text}`)
       failure ??= failed
     }
   }

@@ -48,7 +48,7 @@ export function requestOf(config: Config): Request {
     proof: config.flag('prove-only') ? 'only' : config.flag('prove') ? 'afterwards' : 'none',
     jobs: config.integer('jobs'),
   }
-  assertPossible(request)
+  assertPossible(request, config)
   return request
 }
 
@@ -80,7 +80,8 @@ function tableName(text: string): TableName {
   })
 }
 
-function assertPossible({ databases, asked, toName, replace, proof }: Request): void {
+function assertPossible(request: Request, config: Config): void {
+  const { databases, asked, toName, replace, proof } = request
   if (databases.kind === 'all') {
     const other =
       toName !== undefined ? 'to-database' : replace !== undefined ? 'replace' : undefined
@@ -94,13 +95,21 @@ function assertPossible({ databases, asked, toName, replace, proof }: Request): 
       )
     }
   }
-  if (proof === 'only' && (replace !== undefined || asked.kind === 'some')) {
+  if (proof !== 'only') return
+  const other =
+    RESTORE_ONLY.find((name) => config.has(name)) ??
+    RESTORE_ONLY_FLAGS.find((name) => config.flag(name)) ??
+    (config.flag('prove') ? undefined : 'no-prove')
+  if (other !== undefined) {
     throw new AppError(
       'option-invalid',
-      '--prove-only compares a whole database and changes nothing',
+      `option '${other}' is for a restore; --prove-only compares a whole database and changes nothing`,
     )
   }
 }
+
+const RESTORE_ONLY = ['replace', 'role', 'schema', 'table'] as const
+const RESTORE_ONLY_FLAGS = ['globals', 'plan'] as const
 
 /** Throws `db-missing` when the set does not have it, `option-required` when it is not clear which one is meant. */
 export function chosenDatabases(
