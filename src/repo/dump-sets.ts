@@ -200,8 +200,13 @@ function assertAs(where: string, found: Sum, promised: Sum): void {
     throw new AppError(
       'checksum',
       `'${where}' has ${found.sizeBytes} bytes and not ${promised.sizeBytes} as its manifest says`,
+      { hint: DAMAGED_HINT },
     )
   }
   if (found.sha256 === promised.sha256) return
-  throw new AppError('checksum', `'${where}' does not have the SHA-256 that its manifest names`)
+  throw new AppError('checksum', `'${where}' does not have the SHA-256 that its manifest names`, {
+    hint: DAMAGED_HINT,
+  })
 }
+
+const DAMAGED_HINT = "'dump-verify' says which dump sets are right; --set takes another one."

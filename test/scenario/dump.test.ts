@@ -279,6 +279,11 @@ test('what dump-verify may not read is neither right nor wrong', async () => {
 
   assert.equal(await dumpVerify(ran.context), 105)
   assert.match(ran.output(), /could not be verified[^]*unreadable/)
+
+  const env = { PATH: '/usr/bin:/bin', PGBACKREST_REPO1_CIPHER_PASS: 'another one' }
+  const other = sealed.context([`--set=${label}`, 'dump-verify'], { env })
+  assert.equal(await dumpVerify(other.context), 105)
+  assert.match(other.output(), /dump\.info: unreadable: [^]*HINT: is repo-cipher-pass the one/)
 })
 
 test('info lists dump sets beside backups, and a stanza that has nothing else', async () => {

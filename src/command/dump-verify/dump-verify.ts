@@ -1,5 +1,5 @@
 /** dump-verify: whether dump sets are what was written, to the last byte. Takes no lock, and needs no server. */
-import { AppError, ERROR_EXIT_CODES } from '../../base/error.ts'
+import { AppError, asAppError, ERROR_EXIT_CODES, isErrorKind } from '../../base/error.ts'
 import { formatSize } from '../../base/units.ts'
 import { dumpManifestKey } from '../../format/repo-path.ts'
 import { type DumpPlace, listDumpSets, openDumps } from '../../repo/dump-sets.ts'
@@ -81,8 +81,10 @@ async function verifyRepo(
 
 function unopened(repo: Repo, label: string, error: unknown): SetReport {
   const outcome = outcomeOf(error)
-  const kind: SetProblem['kind'] = outcome.state === 'unreadable' ? 'unreadable' : outcome.kind
-  const problems = [{ object: '../dump.info', kind, detail: outcome.detail }]
+  // It may as well be another passphrase, with which nothing can be read.
+  const isUnknown = outcome.state === 'unreadable' || isErrorKind(error, 'crypto')
+  const kind: SetProblem['kind'] = isUnknown ? 'unreadable' : outcome.kind
+  const problems = [{ object: '../dump.info', kind, detail: asAppError(error).text }]
   const checked = { label, databases: 0, readBytes: 0, problems }
   return { repo: repo.key, status: statusOf(checked), ...checked }
 }
