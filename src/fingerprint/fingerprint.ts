@@ -40,7 +40,7 @@ import {
 export interface FingerprintOptions {
   /** A session in a read-only repeatable-read transaction; all of them on one snapshot where the database may change. */
   readonly openSession: () => Promise<PsqlSession>
-  /** How many sessions read rows at the same time, at least 1; one more reads the schema. */
+  /** How many sessions read at the same time, at least 1; one of them begins with the schema. */
   readonly sessions: number
   readonly coverage: CoveragePolicy
   readonly signal: AbortSignal
@@ -63,12 +63,12 @@ export async function takeFingerprint(options: FingerprintOptions): Promise<Data
   const serverMajor = Math.floor(Number(textOf(server, 'version')) / 10_000)
   const { tables, uncovered } = await listTables(first)
   await lockTables(first, tables)
-  const forSchema = await open()
-  const forRows = [first]
-  while (forRows.length < options.sessions) forRows.push(await open())
+  const others: PsqlSession[] = []
+  while (others.length + 1 < options.sessions) others.push(await open())
   const work = contentsOf(tables, options)
+  const [forSchema = first, ...forRows] = [...others, first]
   const [{ sequences, facts }] = await Promise.all([
-    readSchema(forSchema, serverMajor),
+    readSchema(forSchema, serverMajor, work),
     ...forRows.map(async (session) => {
       await work.doAll(session)
     }),
@@ -88,12 +88,16 @@ export async function takeFingerprint(options: FingerprintOptions): Promise<Data
   }
 }
 
+/** What only one session does, and then its share of the rows. */
 async function readSchema(
   session: PsqlSession,
   serverMajor: number,
+  work: Contents,
 ): Promise<Pick<DatabaseFingerprint, 'sequences' | 'facts'>> {
   const sequences = await readSequences(session)
-  return { sequences, facts: await readFacts(session, serverMajor) }
+  const facts = await readFacts(session, serverMajor)
+  await work.doAll(session)
+  return { sequences, facts }
 }
 
 /** Adds where the sequences stand when the dump has been made: what moved in between has two values. */

@@ -77,7 +77,8 @@ async function compare(
   let doneBytes = 0
   const found = await takeFingerprint({
     openSession: async () => await openReader(client, database),
-    sessions: request.jobs,
+    // One more for the schema.
+    sessions: request.jobs + 1,
     coverage: coverLike(dumped),
     signal: context.signal,
     onBytes: (bytes) => {

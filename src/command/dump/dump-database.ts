@@ -62,7 +62,8 @@ export async function dumpDatabase(
         )
         return session
       },
-      sessions: work.jobs,
+      // One more for the schema.
+      sessions: work.jobs + 1,
       coverage,
       signal,
     })
