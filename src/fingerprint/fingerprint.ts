@@ -66,7 +66,7 @@ export async function takeFingerprint(options: FingerprintOptions): Promise<Data
   const others: PsqlSession[] = []
   while (others.length + 1 < options.sessions) others.push(await open())
   const work = contentsOf(tables, options)
-  const [forSchema = first, ...forRows] = [...others, first]
+  const [forSchema, ...forRows] = [...others, first]
   const [{ sequences, facts }] = await Promise.all([
     readSchema(forSchema, serverMajor, work),
     ...forRows.map(async (session) => {

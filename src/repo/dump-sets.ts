@@ -122,6 +122,16 @@ export async function saveDumpManifest(place: DumpPlace, manifest: DumpManifest)
   })
 }
 
+/** First what makes it a set: from then on it is not listed, whatever happens. */
+export async function removeDumpSet(
+  storage: Storage,
+  stanza: string,
+  label: string,
+): Promise<void> {
+  await storage.remove(dumpManifestKey(stanza, label))
+  await storage.removeAll(dumpPrefix(stanza, label))
+}
+
 /** What people noted on the set; empty when nothing. */
 export async function loadDumpNotes(
   place: DumpPlace,

@@ -18,6 +18,7 @@ import {
   type DumpPlace,
   keyIdOf,
   listDumpSets,
+  removeDumpSet,
   saveDumpManifest,
   saveDumpNotes,
 } from '../../repo/dump-sets.ts'
@@ -125,7 +126,8 @@ async function makeSet(context: Context, making: Making): Promise<DumpManifest> 
     return manifest
   } catch (error) {
     try {
-      await place.storage.removeAll(prefix)
+      // Its manifest may be there: only the last step of storing it may have failed.
+      await removeDumpSet(place.storage, place.stanza, label)
     } catch (left) {
       context.log.warn(
         `unable to remove what is left of dump set ${label}: ${asAppError(left).message}\n` +

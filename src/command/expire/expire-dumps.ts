@@ -1,8 +1,7 @@
 /** Removes dump sets past their retention, and what interrupted dumps left. */
 import { AppError } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
-import { dumpManifestKey, dumpPrefix } from '../../format/repo-path.ts'
-import { listDumpSets, loadDumpManifest, openDumps } from '../../repo/dump-sets.ts'
+import { listDumpSets, loadDumpManifest, openDumps, removeDumpSet } from '../../repo/dump-sets.ts'
 import type { Repo } from '../../repo/repo.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { decideDumps, type DumpFate, type DumpRules, type ListedDump } from './dump-retention.ts'
@@ -106,7 +105,6 @@ interface Removing {
   readonly say: Say
 }
 
-/** First what makes it a set: from then on it is not listed, whatever happens. */
 async function remove(
   { repo, stanza, say }: Removing,
   { label, reason }: DumpFate,
@@ -114,6 +112,5 @@ async function remove(
 ): Promise<void> {
   say.info(`remove dump set ${label}: ${reason}`)
   if (mode === 'dry-run') return
-  await repo.storage.remove(dumpManifestKey(stanza, label))
-  await repo.storage.removeAll(dumpPrefix(stanza, label))
+  await removeDumpSet(repo.storage, stanza, label)
 }
