@@ -68,6 +68,8 @@ async function makeHistory({ folder, truth, base, count }: History): Promise<voi
       archive_command: `ln %p ${truth}/%f`,
       shared_buffers: '256MB',
       max_wal_size: '1GB',
+      // What is archived is another name of the same file.
+      wal_recycle: 'off',
       autovacuum: 'off',
     },
   })
