@@ -19,9 +19,9 @@ import { withSpool } from './wal-bed.ts'
 
 const SEGMENTS = 200
 /** Without hot standby the server counts as started when recovery begins; at its end the signal file goes. */
-const REPLAY_ALL = `"$1" -D "$2" -l "$2/log" -o "$3" -w -t 300 start || exit 1
+const REPLAY_ALL = `"$1" -D "$2" -l "$2/log" -o "$3" -w -t 300 start || { tail -n 20 "$2/log"; exit 1; }
 while [ -e "$2/recovery.signal" ]; do
-  [ -e "$2/postmaster.pid" ] || { cat "$2/log"; exit 1; }
+  [ -e "$2/postmaster.pid" ] || { tail -n 20 "$2/log"; exit 1; }
   sleep 0.02
 done
 "$1" -D "$2" -m immediate stop`
@@ -68,6 +68,8 @@ async function makeHistory({ folder, truth, base, count }: History): Promise<voi
       archive_command: `ln %p ${truth}/%f`,
       shared_buffers: '256MB',
       max_wal_size: '1GB',
+      // What is archived is another name of the same file.
+      wal_recycle: 'off',
       autovacuum: 'off',
     },
   })

@@ -103,6 +103,7 @@ export interface SideOptions {
 /** An engine with a configuration and a repository of its own. */
 export interface Side {
   readonly engine: Engine
+  readonly settings: SettingsName
   readonly repo: string
   readonly spool: string
   /** Program and options; the command comes next. */
@@ -138,6 +139,7 @@ export async function openSide(
   await freshFolder(spool)
   return {
     engine,
+    settings,
     repo,
     spool,
     command: [program, `--config=${file}`, `--stanza=${STAND_IN_STANZA}`],

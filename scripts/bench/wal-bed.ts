@@ -153,9 +153,12 @@ async function getAll(wal: Wal, side: Side, segments: readonly string[]): Promis
   return await inShell(wal, side, GET_ALL)
 }
 
-/** The launcher looks for its notes where the arguments say, or in the default folder: not into the configuration. */
-export function withSpool({ command, spool }: Side): readonly string[] {
-  return [...command, `--spool-path=${spool}`]
+/**
+ * The launcher looks for its notes where the arguments say, or in the default folder: not into the configuration. Both programs
+ * refuse the option when they do not work in the background.
+ */
+export function withSpool({ command, spool, settings }: Side): readonly string[] {
+  return settings === 'async' ? [...command, `--spool-path=${spool}`] : command
 }
 
 async function inShell({ folder, dataDir }: Wal, side: Side, script: string): Promise<Sample> {

@@ -157,10 +157,7 @@ interface Planning {
 
 interface Planned {
   readonly plan: BackupPlan
-  /**
-   * When copying may begin: in the second after the files were listed, by the database's clock. A file changed from then on
-   * has a newer time stamp than anything listed, so a later backup may trust equal ones. By our clock.
-   */
+  /** When the second after the listing begins, by our clock; see copy-order.ts. */
   readonly copyFromMs: number
 }
 

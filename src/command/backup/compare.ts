@@ -1,8 +1,8 @@
 /**
  * Which files are still what the prior backup has, by what the listing says: size and time. Pure; rules of pgBackRest 2.60.
  *
- * Time stamps count seconds. They can be trusted because no backup reads a file before the second after its listing: a
- * file that changes later has a newer one. Where something contradicts that, every file of equal size is read instead.
+ * Time stamps count seconds. They can be trusted because no backup reads a file in the second of its time stamp
+ * (copy-order.ts): a file that changes later has a newer one. Where something contradicts that, every file of equal size is read instead.
  */
 import { assertThat } from '../../base/error.ts'
 import { toHumanText } from '../../base/text.ts'

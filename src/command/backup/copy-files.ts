@@ -17,6 +17,7 @@ import {
   parseCopyResults,
 } from './copy-job.ts'
 import { badPagesText } from './damage.ts'
+import { tasksInTime } from './copy-order.ts'
 import { type BackupPlan, copiedFile, type PlannedFile } from './plan.ts'
 import { keptFile } from './resume.ts'
 import { copySetup } from './running.ts'
@@ -32,7 +33,7 @@ export interface Copying {
   readonly repo: Repo
   readonly plan: BackupPlan
   readonly lock: StanzaLock
-  /** Nothing is read before, by our clock. */
+  /** Files that were written just now are not read before, by our clock. */
   readonly copyFromMs: number
   readonly ping: () => Promise<void>
   /** Stores the manifest of what is copied so far, for a run that goes on when this one is interrupted. */
@@ -55,23 +56,23 @@ export async function copyFiles(copying: Copying): Promise<Manifest> {
     lock.progress({ sizeBytes: plan.totalBytes, completeBytes })
     context.progress({ step: 'backup', doneBytes: completeBytes, totalBytes: plan.totalBytes })
   }
-  // The threads have started in the meantime.
-  await context.clock.sleep(Math.max(0, copying.copyFromMs - context.clock.nowMs()), context.signal)
+  const { clock, signal } = context
+  const tasks = tasksInTime(plan, { clock, signal, copyFromMs: copying.copyFromMs })
   const saveAfterBytes = Math.max(
     plan.totalBytes / 100,
     context.config.bytes('manifest-save-threshold'),
   )
   let savedBytes = 0
-  let pingMs = context.clock.nowMs()
-  for await (const { job: task, result } of pool.run(plan.tasks, context.signal, show)) {
+  let pingMs = clock.nowMs()
+  for await (const { job: task, result } of pool.run(tasks, signal, show)) {
     for (const [index, job] of task.jobs.entries()) {
       settle(context, plan, { job, result: result[index] })
       doneBytes += job.sizeBytes
     }
     show()
-    if (context.clock.nowMs() - pingMs > PING_INTERVAL_MS) {
+    if (clock.nowMs() - pingMs > PING_INTERVAL_MS) {
       await copying.ping()
-      pingMs = context.clock.nowMs()
+      pingMs = clock.nowMs()
     }
     if (doneBytes - savedBytes >= saveAfterBytes) {
       await copying.save(manifestOf(plan))

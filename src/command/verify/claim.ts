@@ -14,7 +14,10 @@ export interface FileClaim {
 /** Half of a SHA-1: more than enough to tell the files of one backup set apart. */
 const ID_BYTES = 12
 
-/** What a manifest claims of each of its files; undefined for a file that is nowhere, for bundled backups store no empty ones. */
+/**
+ * What a manifest claims of each of its files; undefined for an empty one that may be nowhere: bundled backups store none, and
+ * whether the backup that is referred to was bundled only its own manifest says. Nobody reads it.
+ */
 export function claimsOf(
   stanza: string,
   manifest: Manifest,
@@ -24,7 +27,8 @@ export function claimsOf(
   const meanings = new Map<string, string>()
   return (file) => {
     const stored = storedFile(stanza, manifest, file)
-    if (stored.kind === 'empty' && manifest.bundle) return undefined
+    const elsewhere = file.reference !== undefined && file.reference !== manifest.label
+    if (stored.kind === 'empty' && (manifest.bundle || elsewhere)) return undefined
     const range = { offsetBytes: file.bundleOffsetBytes, sizeBytes: file.repoSizeBytes }
     const piece: Piece = {
       key: fileKey(stanza, file, manifest.label, compressType),
