@@ -179,6 +179,21 @@ test('what was asked for and is not there, or cannot be dumped, is an error', as
   )
 })
 
+test('a user who may not read everything is told what it takes, and whose passwords are not read', async () => {
+  await source.cluster.psql('create role looker login')
+  await source.cluster.psql('create database looked owner looker')
+  const asLooker = ['--pg1-user=looker', '--db-include=shop', 'dump']
+  const earlier = await source.labels()
+  const denied = await refusal(dump(source.context(asLooker).context))
+  assert.match(denied, /permission denied for .*HINT: .*pg_read_all_data/s)
+  assert.deepEqual(await source.labels(), earlier)
+
+  const { globals } = await source.dump('--pg1-user=looker', '--db-include=looked')
+  await source.cluster.psql('drop database looked')
+  await source.cluster.psql('drop role looker')
+  assert.equal(globals?.withoutPasswords, true)
+})
+
 test('postgres is dumped once somebody has used it, or when it is named', async () => {
   const named = await sealed.dump('--db-include=postgres')
   await sealed.cluster.psql('comment on schema public is null; grant usage on schema public to r')

@@ -1,5 +1,6 @@
 /** Dumps one database: all of its archives are of one snapshot, which lasts until the last of them has been made. */
 import { atOnce } from '../../base/at-once.ts'
+import { AppError, isErrorKind } from '../../base/error.ts'
 import { toOneLine } from '../../base/text.ts'
 import type { DumpArchive, DumpedDatabase, DumpObject } from '../../format/dump-manifest.ts'
 import { takeFingerprint, withLaterSequences } from '../../fingerprint/fingerprint.ts'
@@ -74,6 +75,8 @@ export async function dumpDatabase(
     act: async (task, signal) => {
       await task(signal)
     },
+  }).catch((error: unknown) => {
+    throw withRightsHint(error)
   })
   return {
     name,
@@ -89,6 +92,19 @@ export async function dumpDatabase(
     dumpMs,
     fingerprintMs,
   }
+}
+
+/** The first thing that goes wrong for a user who was made for dumping. */
+function withRightsHint(error: unknown): unknown {
+  if (!isErrorKind(error, 'execute', 'db-query')) return error
+  if (!/permission denied|row-level security/.test(error.message)) return error
+  return new AppError(error.kind, error.message, {
+    hint: [
+      ...error.hints,
+      'Who dumps must see every row: a member of pg_read_all_data (PostgreSQL 14 and later), with BYPASSRLS where tables have policies.',
+    ],
+    cause: error,
+  })
 }
 
 interface ArchivesCall {
