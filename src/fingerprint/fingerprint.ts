@@ -5,7 +5,7 @@
  * Not for: dumps, restores, or what to do about a difference. Comparing is pure (compare.ts); reading talks to a server through
  * psql, in read-only transactions that somebody else has begun.
  */
-import { AppError } from '../base/error.ts'
+import { AppError, isErrorKind } from '../base/error.ts'
 import { KIB } from '../base/units.ts'
 import type {
   DatabaseFingerprint,
@@ -66,13 +66,14 @@ export async function takeFingerprint(options: FingerprintOptions): Promise<Data
   const others: PsqlSession[] = []
   while (others.length + 1 < options.sessions) others.push(await open())
   const work = contentsOf(tables, options)
-  const [forSchema, ...forRows] = [...others, first]
   const [{ sequences, facts }] = await Promise.all([
-    readSchema(forSchema, serverMajor, work),
-    ...forRows.map(async (session) => {
-      await work.doAll(session)
+    // Wording a view locks the tables it reads, which this session has locked already.
+    readSchema(first, serverMajor, work),
+    ...others.map(async (session) => {
+      await work.doAll(session, 'unlocked')
     }),
   ])
+  await work.doRefused(first)
   return {
     version: 1,
     serverMajor,
@@ -96,20 +97,20 @@ async function readSchema(
 ): Promise<Pick<DatabaseFingerprint, 'sequences' | 'facts'>> {
   const sequences = await readSequences(session)
   const facts = await readFacts(session, serverMajor)
-  await work.doAll(session)
+  await work.doAll(session, 'locked')
   return { sequences, facts }
 }
 
-/** Adds where the sequences stand when the dump has been made: what moved in between has two values. */
-export async function withLaterSequences(
+/**
+ * With the sequences as they stood before pg_dump began and after it had ended: what moved in between has two values, and the
+ * dump's is one of them or lies between. Those that the fingerprint itself read may be later than pg_dump's. Pure.
+ */
+export function withSequencesBetween(
   fingerprint: DatabaseFingerprint,
-  session: PsqlSession,
-): Promise<DatabaseFingerprint> {
-  const later = new Map(
-    (await readSequences(session)).map(
-      (value) => [quoted(value.schema, value.name), value] as const,
-    ),
-  )
+  before: readonly SequenceFingerprint[],
+  after: readonly SequenceFingerprint[],
+): DatabaseFingerprint {
+  const later = new Map(after.map((value) => [quoted(value.schema, value.name), value] as const))
   const withLater = (sequence: SequenceFingerprint): SequenceFingerprint => {
     const now = later.get(quoted(sequence.schema, sequence.name))
     if (now === undefined) return sequence
@@ -118,14 +119,19 @@ export async function withLaterSequences(
       ? sequence
       : { ...sequence, later: { lastValue, isCalled } }
   }
-  return { ...fingerprint, sequences: fingerprint.sequences.map(withLater) }
+  return { ...fingerprint, sequences: before.map(withLater) }
 }
 
 interface Contents {
   readonly tables: TableFingerprint[]
   largeObjects: LargeObjectsFingerprint | undefined
-  /** Takes one piece of work after the other until there is none. Several sessions do so at the same time. */
-  doAll(session: PsqlSession): Promise<void>
+  /**
+   * Takes one piece of work after the other until there is none. Several sessions do so at the same time. `locked`: this one has
+   * locked all tables, others have not.
+   */
+  doAll(session: PsqlSession, tables: 'locked' | 'unlocked'): Promise<void>
+  /** In the session that has locked all tables: what the others could not lock. */
+  doRefused(session: PsqlSession): Promise<void>
 }
 
 /** Tables up to this are read several at once. */
@@ -149,19 +155,39 @@ function contentsOf(shapes: readonly TableShape[], options: FingerprintOptions):
       small.slice(index * SMALL_AT_ONCE, (index + 1) * SMALL_AT_ONCE),
     ),
   ].values()
+  const refused: (TableShape | readonly TableShape[])[] = []
+  const read = async (
+    session: PsqlSession,
+    next: TableShape | readonly TableShape[],
+  ): Promise<void> => {
+    const found =
+      'oid' in next
+        ? [await readTable(session, next, coverageOf(next), onBytes)]
+        : await readTables(session, next, onBytes)
+    contents.tables.push(...found)
+  }
   const contents: Contents = {
     tables: [],
     largeObjects: undefined,
-    doAll: async (session) => {
+    doAll: async (session, tablesAre) => {
       for (const next of queue) {
         signal.throwIfAborted()
         if (next === 'large objects') {
           contents.largeObjects = await readLargeObjects(session, onBytes)
-        } else if ('oid' in next) {
-          contents.tables.push(await readTable(session, next, coverageOf(next), onBytes))
+        } else if (
+          tablesAre === 'locked' ||
+          (await lockAtOnce(session, [next].flat())) === 'done'
+        ) {
+          await read(session, next)
         } else {
-          contents.tables.push(...(await readTables(session, next, onBytes)))
+          refused.push(next)
         }
+      }
+    },
+    doRefused: async (session) => {
+      for (const next of refused) {
+        signal.throwIfAborted()
+        await read(session, next)
       }
     },
   }
@@ -189,6 +215,7 @@ function kindOf(row: SqlRow): Uncovered['kind'] {
   const kind = textOf(row, 'kind')
   switch (kind) {
     case 'foreign table':
+    case 'generated column':
     case 'unlogged sequence':
     case 'materialized view':
       return kind
@@ -222,16 +249,37 @@ function shapeOf(row: SqlRow): TableShape {
   }
 }
 
+/**
+ * For a session beside the one that has locked all tables. To wait here could be for ever: for somebody who wants a table alone,
+ * hence waits for that other session, which waits for this one, and the server cannot know that.
+ */
+async function lockAtOnce(
+  session: PsqlSession,
+  tables: readonly TableShape[],
+): Promise<'done' | 'refused'> {
+  await session.run('savepoint before_lock')
+  try {
+    await session.run(`lock table ${namesOf(tables)} in access share mode nowait`)
+    return 'done'
+  } catch (error) {
+    if (!isErrorKind(error, 'db-query')) throw error
+    await session.run('rollback to before_lock')
+    return 'refused'
+  }
+}
+
 const LOCKED_AT_ONCE = 500
 
 /** Nobody may drop or change a table between its listing and its reading. */
 async function lockTables(session: PsqlSession, tables: readonly TableShape[]): Promise<void> {
   for (let at = 0; at < tables.length; at += LOCKED_AT_ONCE) {
-    const names = tables
-      .slice(at, at + LOCKED_AT_ONCE)
-      .map(({ schema, name }) => `only ${quoted(schema, name)}`)
-    await session.run(`lock table ${names.join(', ')} in access share mode`)
+    const names = namesOf(tables.slice(at, at + LOCKED_AT_ONCE))
+    await session.run(`lock table ${names} in access share mode`)
   }
+}
+
+function namesOf(tables: readonly TableShape[]): string {
+  return tables.map(({ schema, name }) => `only ${quoted(schema, name)}`).join(', ')
 }
 
 function byName(left: TableFingerprint, right: TableFingerprint): number {

@@ -38,14 +38,14 @@ export function coverLike(source: DatabaseFingerprint): CoveragePolicy {
 
 /**
  * Tables that hold rows themselves, as pg_dump sees them: no partitioned tables, no temporary ones, and of an extension's only its
- * configuration. In a server that recovers, unlogged tables cannot be read.
+ * configuration. In a server that recovers, unlogged tables cannot be read. What is generated is in no dump.
  */
 export const TABLES_QUERY = `
 select n.nspname as schema, c.relname as name, c.oid::text as oid, coalesce(pg_table_size(c.oid), 0)::text as size,
   c.relpersistence = 'u' and pg_is_in_recovery() as unreadable,
   (select coalesce(json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, null))
       order by a.attname collate "C"), '[]') from pg_attribute a
-    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns,
   (select coalesce(json_agg(a.attname order by a.attname collate "C"), '[]') from pg_index i
     join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey) and a.attnum > 0
     where i.indrelid = c.oid and i.indisprimary) as "keyColumns",
@@ -57,15 +57,22 @@ where c.relkind = 'r' and c.relpersistence <> 't' and (${notOfExtension('pg_clas
 order by n.nspname collate "C", c.relname collate "C"`
 
 export const UNCOVERED_QUERY = `
+select * from (
 select case c.relkind when 'f' then 'foreign table' when 'S' then 'unlogged sequence' else 'materialized view' end as kind,
   quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name
 from pg_class c join pg_namespace n on n.oid = c.relnamespace and ${ofUser('n.nspname')}
 where (c.relkind in ('f', 'm') or c.relkind = 'S' and c.relpersistence = 'u' and pg_is_in_recovery())
   and ${notOfExtension('pg_class', 'c.oid')}
-order by n.nspname collate "C", c.relname collate "C"`
+union all
+select 'generated column', quote_ident(n.nspname) || '.' || quote_ident(c.relname) || '.' || quote_ident(a.attname)
+from pg_class c join pg_namespace n on n.oid = c.relnamespace and ${ofUser('n.nspname')}
+join pg_attribute a on a.attrelid = c.oid and a.attgenerated = 's' and a.attnum > 0 and not a.attisdropped
+where c.relkind = 'r' and c.relpersistence <> 't' and ${notOfExtension('pg_class', 'c.oid')}
+) each order by kind collate "C", name collate "C"`
 
 export const UNCOVERED_REASONS: Readonly<Record<Uncovered['kind'], string>> = {
   'foreign table': 'its rows are on the foreign server',
+  'generated column': 'its values are computed again when it is restored',
   'materialized view': 'its rows are computed again when it is restored',
   'unlogged table': 'a standby does not have its rows',
   'unlogged sequence': 'a standby does not have its value',

@@ -70,14 +70,18 @@ export interface SchemaFact {
   readonly tableOid?: number
 }
 
+export const UNCOVERED_KINDS = [
+  'foreign table',
+  'generated column',
+  'unlogged table',
+  'unlogged sequence',
+  'materialized view',
+  'large objects',
+] as const
+
 /** What no digest covers, and why. */
 export interface Uncovered {
-  readonly kind:
-    | 'foreign table'
-    | 'unlogged table'
-    | 'unlogged sequence'
-    | 'materialized view'
-    | 'large objects'
+  readonly kind: (typeof UNCOVERED_KINDS)[number]
   readonly name: string
   readonly reason: string
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DatabaseFingerprint } from './fingerprint.ts'
+import { type DatabaseFingerprint, UNCOVERED_KINDS } from './fingerprint.ts'
 import type { JsonValue } from './json.ts'
 import { readFingerprint } from './read-fingerprint.ts'
 
@@ -32,7 +32,7 @@ const fingerprint: DatabaseFingerprint = {
   ],
   largeObjects: { count: '0', sizeBytes: '0', digest: '00' },
   facts: [{ kind: 'index', name: 'i', definition: 'd', oid: 5, tableOid: 6 }],
-  uncovered: [{ kind: 'materialized view', name: 'm', reason: 'r' }],
+  uncovered: UNCOVERED_KINDS.map((kind) => ({ kind, name: 'm', reason: 'r' })),
 }
 
 function json(part: object): JsonValue {

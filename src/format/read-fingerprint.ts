@@ -10,13 +10,14 @@ import {
   optionalTexts,
   text,
 } from './fields.ts'
-import type {
-  DatabaseFingerprint,
-  SchemaFact,
-  SequenceFingerprint,
-  TableCoverage,
-  TableFingerprint,
-  Uncovered,
+import {
+  type DatabaseFingerprint,
+  type SchemaFact,
+  type SequenceFingerprint,
+  type TableCoverage,
+  type TableFingerprint,
+  type Uncovered,
+  UNCOVERED_KINDS,
 } from './fingerprint.ts'
 import { isArray, type JsonObject, type JsonValue } from './json.ts'
 
@@ -108,16 +109,9 @@ function readFact(fact: JsonObject): SchemaFact {
   }
 }
 
-const UNCOVERED: readonly Uncovered['kind'][] = [
-  'foreign table',
-  'unlogged table',
-  'materialized view',
-  'large objects',
-]
-
 function readUncovered(members: JsonObject): Uncovered {
   const found = text(members, 'kind')
-  const kind = UNCOVERED.find((known) => known === found)
+  const kind = UNCOVERED_KINDS.find((known) => known === found)
   if (kind === undefined) throw new AppError('format', `'${found}' is nothing that is left out`)
   return { kind, name: text(members, 'name'), reason: text(members, 'reason') }
 }

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { advise } from '../../src/command/advise/advise.ts'
 import { dumpRestore } from '../../src/command/dump-restore/dump-restore.ts'
 import { loadDumpProofs } from '../../src/repo/dump-proofs.ts'
@@ -11,12 +10,10 @@ import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { testContext } from '../harness/context.ts'
 import { everyObjectSql } from '../harness/every-object.ts'
 import { postgresBin } from '../harness/peers.ts'
-import { pgsuretyCommand, runAs, spawnAs, writeAs } from '../harness/run.ts'
+import { runAs, writeAs } from '../harness/run.ts'
 import { dump } from '../../src/command/dump/dump.ts'
 import { refusal, until } from './archived-cluster.ts'
 import { type DumpedCluster, startDumpedCluster } from './dumped-cluster.ts'
-
-const isFull = process.env['PGSURETY_TEST_FULL'] === '1'
 
 let source: DumpedCluster
 let newer: Cluster
@@ -295,72 +292,6 @@ test('every kind of object comes back in the same and in a newer version, and is
     await cluster.psql('drop subscription from_afar', name)
     await cluster.psql(`drop database "${name}"`)
   }
-})
-
-test('dumps of a database that is written to restore to what their snapshot was', async () => {
-  const { cluster } = source
-  await cluster.psql('create database benchshop')
-  await cluster.pgbench(['-i', '-q', '-s', '1', 'benchshop'])
-  for (let round = 0; round < (isFull ? 20 : 2); round += 1) {
-    const writing = cluster.pgbench(['-c', '2', '-T', '1', '-n', 'benchshop'])
-    await setTimeout(300)
-    await source.dump('--db-include=benchshop')
-    await writing
-    for (const to of [['--to-database=benchshop2'], [toNewer()]]) {
-      assert.match(await restored(...to), /proved exact/)
-    }
-    await cluster.psql('drop database benchshop2')
-    await newer.psql('drop database benchshop')
-  }
-  await cluster.psql('drop database benchshop')
-})
-
-/** Runs in a process of its own, and sends `signal` after a time. */
-async function interrupted(signal: 'SIGKILL' | 'SIGTERM', afterMs: number): Promise<number | null> {
-  const argv = [
-    `--config=${source.config}`,
-    '--stanza=demo',
-    `--set=${label}`,
-    '--to-database=shop5',
-  ]
-  const child = spawnAs([...pgsuretyCommand(), ...argv, 'dump-restore'], {
-    env: { NODE_V8_COVERAGE: '' },
-  })
-  child.stdout.resume()
-  child.stderr.resume()
-  const { promise, resolve } = Promise.withResolvers<number | null>()
-  child.once('close', resolve)
-  await Promise.race([promise, setTimeout(afterMs)])
-  child.kill(signal)
-  return await promise
-}
-
-test('a restore that is interrupted leaves nothing with the name, and what it leaves the next one removes', async () => {
-  const { cluster } = source
-  const rounds = isFull ? 20 : 4
-  const codes: (number | null)[] = []
-  for (let round = 0; round < rounds; round += 1) {
-    const signal = round % 2 === 0 ? 'SIGKILL' : 'SIGTERM'
-    const code = await interrupted(signal, 350 + (round * 600) / rounds)
-    codes.push(code)
-    if (code === 0) await cluster.psql('drop database shop5')
-    else assert(!(await databases(cluster)).includes('shop5'))
-    if (signal === 'SIGTERM' && code !== 0) {
-      assert(!(await databases(cluster)).some((name) => name.startsWith('shop5')))
-    }
-  }
-  assert(
-    codes.some((code) => code !== 0),
-    codes.join(),
-  )
-  // Servers notice the end of a client only when they next talk to it.
-  await until('the sessions of the killed ones have ended', async () => {
-    return (
-      (await cluster.psql("select count(*) from pg_stat_activity where datname ~ '^shop5'")) === '0'
-    )
-  })
-  assert.match(await restored(`--set=${label}`, '--to-database=shop5'), /proved exact/)
-  assert.deepEqual(await databases(cluster), ['shop', 'shop5'])
 })
 
 test('all databases of an encrypted repository come back under their own names', async () => {

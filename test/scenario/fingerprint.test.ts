@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { type Comparison, compareFingerprints } from '../../src/fingerprint/compare.ts'
+import { readSequences } from '../../src/fingerprint/contents.ts'
 import { findWordings } from '../../src/fingerprint/find-wordings.ts'
-import { takeFingerprint, withLaterSequences } from '../../src/fingerprint/fingerprint.ts'
+import { takeFingerprint, withSequencesBetween } from '../../src/fingerprint/fingerprint.ts'
 import {
   coverAll,
   type CoveragePolicy,
@@ -18,6 +19,7 @@ import { everyObjectSql } from '../harness/every-object.ts'
 import { POSTGRES_VERSIONS, postgresBin } from '../harness/peers.ts'
 import { makeReplica } from '../harness/replica.ts'
 import { checkout, runAs, temporaryFolder, writeAs } from '../harness/run.ts'
+import { until } from './archived-cluster.ts'
 
 const { signal } = new AbortController()
 /** Programs of the newest version, which know every server. */
@@ -336,11 +338,8 @@ test('a sample holds the same rows in every copy, all rows are counted, and what
 
 test('a sequence that goes on during the dump has two values', async () => {
   await using session = open(newest, 'source')
-  const before = {
-    ...source,
-    sequences: source.sequences.map((each) => ({ ...each, lastValue: '2' })),
-  }
-  const later = await withLaterSequences(before, session)
+  const before = source.sequences.map((each) => ({ ...each, lastValue: '2' }))
+  const later = withSequencesBetween(source, before, await readSequences(session))
 
   assert.deepEqual(
     later.sequences.find(({ name }) => name === 'numbers'),
@@ -352,6 +351,41 @@ test('a sequence that goes on during the dump has two values', async () => {
       later: { lastValue: '17', isCalled: true },
     },
   )
+})
+
+test('several sessions do not wait for ever for somebody who wants a table alone', async () => {
+  await newest.psql('create database wanted')
+  await newest.psql('create table t as select generate_series(1, 1000) n', 'wanted')
+  let truncating: Promise<string> | undefined
+  const openSession = async (): Promise<PsqlSession> => {
+    const session = open(newest, 'wanted')
+    await session.run('begin isolation level repeatable read read only')
+    return {
+      rows: async (query) => await session.rows(query),
+      copy: (query) => session.copy(query),
+      copies: (queries) => session.copies(queries),
+      run: async (statements) => {
+        await session.run(statements)
+        // The first session has locked all tables; the second has not yet begun to read.
+        if (truncating !== undefined || !statements.startsWith('lock table')) return
+        truncating = newest.psql('truncate t', 'wanted')
+        await until('somebody waits for the table', async () => {
+          return (await newest.psql('select count(*) from pg_locks where not granted')) === '1'
+        })
+      },
+      [Symbol.asyncDispose]: async () => {
+        await session[Symbol.asyncDispose]()
+      },
+    }
+  }
+  const { tables } = await takeFingerprint({ openSession, sessions: 2, coverage: coverAll, signal })
+
+  assert.deepEqual(
+    tables.map(({ rows }) => rows),
+    ['1000'],
+  )
+  await truncating
+  assert.equal(await newest.psql('select count(*) from t', 'wanted'), '0')
 })
 
 test('who may not see every row gets an error, and large objects that may not be read are told', async () => {

@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
-import { chown, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
-import { launcher, spawnAs, temporaryFolder, unprivileged, type Folder } from '../harness/run.ts'
+import { PEAK_MIB_MAX, peakMib } from '../harness/peak-memory.ts'
+import { launcher, temporaryFolder, unprivileged, type Folder } from '../harness/run.ts'
 import { startCluster, type Cluster } from '../harness/cluster.ts'
 
-/** What no command may pass, whatever the cluster's size. */
-const PEAK_MIB_MAX = 300e6 / 1024 / 1024
 /** Files of one page, as a cluster with many small relations has them. */
 const FILE_COUNT = process.env['PGSURETY_TEST_FULL'] === undefined ? 20_000 : 100_000
-const SAMPLE_MS = 20
 
 let folder: Folder
 let cluster: Cluster
@@ -44,7 +41,7 @@ pg1-user=postgres
 `,
   )
   await addFiles(join(cluster.dataDir, 'base', '90000'))
-  await peakMib(['stanza-create'])
+  await peak(['stanza-create'])
 })
 
 after(async () => {
@@ -64,33 +61,8 @@ async function addFiles(directory: string): Promise<void> {
   }
 }
 
-/** The highest resident memory of one command, threads included, as the kernel counts it. */
-async function peakMib(argv: readonly string[]): Promise<number> {
-  const child = spawnAs([launcher(), `--config=${config}`, '--stanza=many', ...argv])
-  child.stdin.end()
-  let said = ''
-  child.stdout.on('data', (text: Buffer) => {
-    said += text.toString()
-  })
-  child.stderr.on('data', (text: Buffer) => {
-    said += text.toString()
-  })
-  const ended = new Promise((resolve) => {
-    child.once('close', resolve)
-  })
-  let peakKib = 0
-  while (child.exitCode === null && child.signalCode === null) {
-    peakKib = Math.max(peakKib, await readPeakKib(child.pid))
-    await Promise.race([ended, setTimeout(SAMPLE_MS)])
-  }
-  assert.equal(await ended, 0, said)
-  return peakKib / 1024
-}
-
-async function readPeakKib(pid: number | undefined): Promise<number> {
-  // Gone between two samples: the last one stands.
-  const status = await readFile(`/proc/${pid ?? 0}/status`, 'utf8').catch(() => '')
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0)
+async function peak(argv: readonly string[]): Promise<number> {
+  return await peakMib([`--config=${config}`, '--stanza=many', ...argv])
 }
 
 test('backups, info and restores of many files stay below 300 MB', async (context) => {
@@ -101,9 +73,9 @@ test('backups, info and restores of many files stay below 300 MB', async (contex
     [`--pg1-path=${folder.path}/restored`, 'restore'],
     ['--delta', `--pg1-path=${folder.path}/restored`, 'restore'],
   ]) {
-    const peak = await peakMib(argv)
-    context.diagnostic(`${argv.at(-1) ?? ''}: ${peak.toFixed(0)} MiB at most`)
-    assert(peak > 20, 'the measurement works')
-    assert(peak < PEAK_MIB_MAX, `${argv.join(' ')} took ${peak.toFixed(0)} MiB`)
+    const mib = await peak(argv)
+    context.diagnostic(`${argv.at(-1) ?? ''}: ${mib.toFixed(0)} MiB at most`)
+    assert(mib > 20, 'the measurement works')
+    assert(mib < PEAK_MIB_MAX, `${argv.join(' ')} took ${mib.toFixed(0)} MiB`)
   }
 })

@@ -3,7 +3,8 @@ import { atOnce } from '../../base/at-once.ts'
 import { AppError, isErrorKind } from '../../base/error.ts'
 import { toOneLine } from '../../base/text.ts'
 import type { DumpArchive, DumpedDatabase, DumpObject } from '../../format/dump-manifest.ts'
-import { takeFingerprint, withLaterSequences } from '../../fingerprint/fingerprint.ts'
+import { readSequences } from '../../fingerprint/contents.ts'
+import { takeFingerprint, withSequencesBetween } from '../../fingerprint/fingerprint.ts'
 import type { CoveragePolicy } from '../../fingerprint/tables.ts'
 import type { DatabaseFingerprint } from '../../format/fingerprint.ts'
 import { programPath } from '../../postgres/client-programs.ts'
@@ -41,6 +42,8 @@ export async function dumpDatabase(
   const snapshot = await beginSnapshot(leader, facts.inRecovery)
   const definition = await readDatabaseDefinition(leader, server.major)
   log.detail(`database '${toOneLine(name)}' is dumped as of snapshot ${snapshot.transactions}`)
+  const { coverage } = work
+  const before = coverage === 'none' ? [] : await readSequences(leader).catch(hintAtRights)
   const startedMs = clock.nowMs()
   let archives: readonly DumpArchive[] = []
   let dumpMs = 0
@@ -51,7 +54,6 @@ export async function dumpDatabase(
     archives = await dumpArchives(work, source, leader)
     dumpMs = clock.nowMs() - startedMs
   }
-  const { coverage } = work
   const compute = async (signal: AbortSignal): Promise<void> => {
     if (coverage === 'none') return
     fingerprint = await takeFingerprint({
@@ -75,9 +77,7 @@ export async function dumpDatabase(
     act: async (task, signal) => {
       await task(signal)
     },
-  }).catch((error: unknown) => {
-    throw withRightsHint(error)
-  })
+  }).catch(hintAtRights)
   return {
     name,
     oid,
@@ -88,17 +88,21 @@ export async function dumpDatabase(
     fingerprint:
       fingerprint === undefined
         ? null
-        : await storeFingerprint(work, prefix, await withLaterSequences(fingerprint, leader)),
+        : await storeFingerprint(
+            work,
+            prefix,
+            withSequencesBetween(fingerprint, before, await readSequences(leader)),
+          ),
     dumpMs,
     fingerprintMs,
   }
 }
 
 /** The first thing that goes wrong for a user who was made for dumping. */
-function withRightsHint(error: unknown): unknown {
-  if (!isErrorKind(error, 'execute', 'db-query')) return error
-  if (!/permission denied|row-level security/.test(error.message)) return error
-  return new AppError(error.kind, error.message, {
+function hintAtRights(error: unknown): never {
+  if (!isErrorKind(error, 'execute', 'db-query')) throw error
+  if (!/permission denied|row-level security/.test(error.message)) throw error
+  throw new AppError(error.kind, error.message, {
     hint: [
       ...error.hints,
       'Who dumps must see every row: a member of pg_read_all_data (PostgreSQL 14 and later), with BYPASSRLS where tables have policies.',
