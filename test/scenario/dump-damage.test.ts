@@ -11,8 +11,7 @@ import { dumpVerify } from '../../src/command/dump-verify/dump-verify.ts'
 import { testContext, type TestContext } from '../harness/context.ts'
 import { type DumpedCluster, PASSPHRASE, startDumpedCluster } from './dumped-cluster.ts'
 
-/** For each object of each of the two repositories. */
-const FLIPS = process.env['PGSURETY_TEST_FULL'] === '1' ? 25 : 1
+const isFull = process.env['PGSURETY_TEST_FULL'] === '1'
 
 let source: DumpedCluster
 
@@ -125,7 +124,9 @@ test('every flipped bit and every truncation of any object is found, and the obj
     assert.equal(objects.length, 10, objects.join('\n'))
     assert.equal((await verified(place)).code, 0)
     for (const object of objects) {
-      const damages = [empty, longer, cut, ...Array.from({ length: FLIPS }, () => flip)]
+      const damages = isFull
+        ? [empty, longer, cut, ...Array.from({ length: 25 }, () => flip)]
+        : [cut, flip]
       assert.deepEqual(await unfound(place, object, damages), [])
       count += damages.length
     }
