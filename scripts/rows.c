@@ -1,5 +1,5 @@
 /*
- * What src/pipe/codecs.wasm is made of, with codecs.c: digests of rows. The sum of the SHA-256 of every line, modulo 2^256, each
+ * What src/pipe/codecs.wasm is made of, with codecs.c: digests of rows. The sum of the BLAKE2s-256 of every line, modulo 2^256, each
  * taken as a little-endian number; see src/format/fingerprint.ts.
  */
 #include <stdint.h>
@@ -8,64 +8,80 @@
 
 #define EXPORT(name) __attribute__((export_name(#name))) name
 
-/* FIPS 180-4. Four lines are hashed at once, as the lanes of a vector; a line that spans chunks is hashed alone. */
-static const uint32_t ROUND_KEYS[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+/* RFC 7693. Four lines are hashed at once, as the lanes of a vector; a line that spans chunks is hashed alone. */
+static const uint32_t START[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                  0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+/* What the first word of the state begins with: no key, 32 bytes of digest. */
+static const uint32_t PARAMETERS = 0x01010020;
 
-static const uint32_t HASH_START[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+static const uint8_t ORDER[10][16] = {
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+    {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
+    {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4},
+    {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
+    {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13},
+    {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
+    {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11},
+    {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
+    {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5},
+    {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0}};
 
-enum { BLOCK = 64, TAIL = 2 * BLOCK, WORDS = BLOCK / 4, AT_ONCE = 4, BUCKETS = 256 };
+enum { BLOCK = 64, WORDS = BLOCK / 4, AT_ONCE = 4, BUCKETS = 256 };
 
 typedef uint32_t lanes_t __attribute__((vector_size(16)));
+typedef uint8_t bytes_t __attribute__((vector_size(16)));
 
 #define ROTATE(x, by) ((x) >> (by) | (x) << (32 - (by)))
+#define BY_16(x) ROTATE(x, 16)
+#define BY_8(x) ROTATE(x, 8)
 
-/* Takes a block, as big-endian words in w[0..15], into the state; `word` is one line's or all lanes'. */
-#define DEFINE_COMPRESS(name, word)                                                                 \
-  static void name(word state[8], word w[64]) {                                                    \
-    for (int t = WORDS; t < 64; t++) {                                                             \
-      const word x = w[t - 15], y = w[t - 2];                                                      \
-      w[t] = w[t - 16] + w[t - 7] + (ROTATE(x, 7) ^ ROTATE(x, 18) ^ x >> 3) +                      \
-             (ROTATE(y, 17) ^ ROTATE(y, 19) ^ y >> 10);                                            \
-    }                                                                                              \
-    word a = state[0], b = state[1], c = state[2], d = state[3];                                   \
-    word e = state[4], f = state[5], g = state[6], h = state[7];                                   \
-    _Pragma("unroll 8") for (int t = 0; t < 64; t++) {                                             \
-      const word one = h + (ROTATE(e, 6) ^ ROTATE(e, 11) ^ ROTATE(e, 25)) + (g ^ (e & (f ^ g))) +  \
-                       ROUND_KEYS[t] + w[t];                                                       \
-      const word two = (ROTATE(a, 2) ^ ROTATE(a, 13) ^ ROTATE(a, 22)) + ((a & b) | (c & (a | b))); \
-      h = g, g = f, f = e, e = d + one, d = c, c = b, b = a, a = one + two;                        \
-    }                                                                                              \
-    state[0] += a, state[1] += b, state[2] += c, state[3] += d;                                    \
-    state[4] += e, state[5] += f, state[6] += g, state[7] += h;                                    \
-  }
-
-DEFINE_COMPRESS(compress_one, uint32_t)
-DEFINE_COMPRESS(compress_lanes, lanes_t)
-
-static uint32_t load_big_endian(const uint8_t *bytes) {
-  uint32_t value;
-  memcpy(&value, bytes, sizeof value);
-  return __builtin_bswap32(value);
+static inline lanes_t lanes_by_16(lanes_t x) {
+  return (lanes_t)__builtin_shufflevector((bytes_t)x, (bytes_t)x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
 }
 
-/* Puts the last bytes of a message with their padding into `tail`: one block or two, as the result says. */
-static uint32_t pad(uint8_t tail[TAIL], const uint8_t *rest, uint32_t rest_size, uint64_t line_size) {
-  const uint32_t blocks = rest_size + 9 > BLOCK ? 2 : 1;
-  const uint64_t bits = __builtin_bswap64(line_size * 8);
-  memset(tail, 0, TAIL);
-  memcpy(tail, rest, rest_size);
-  tail[rest_size] = 0x80;
-  memcpy(tail + blocks * BLOCK - sizeof bits, &bits, sizeof bits);
-  return blocks;
+static inline lanes_t lanes_by_8(lanes_t x) {
+  return (lanes_t)__builtin_shufflevector((bytes_t)x, (bytes_t)x, 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12);
+}
+
+#define MIX(a, b, c, d, x, y, by_16, by_8) \
+  a += b + (x), d = by_16(d ^ a), c += d, b = ROTATE(b ^ c, 12); \
+  a += b + (y), d = by_8(d ^ a), c += d, b = ROTATE(b ^ c, 7)
+
+/*
+ * Takes a block, as little-endian words, into the state; `word` is one line's or all lanes'. `size`: bytes of the line up to the
+ * block's end, low and high word; `last`: all bits are set in the last block of a line.
+ */
+#define DEFINE_COMPRESS(name, word, by_16, by_8)                                                  \
+  static void name(word h[8], const word m[WORDS], const word size[2], word last) {              \
+    word a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], i = h[7];         \
+    word j = h[0] ^ h[0], k = j, l = j, n = j, o = j, p = j, q = j, r = j;                       \
+    j += START[0], k += START[1], l += START[2], n += START[3];                                  \
+    o += START[4], p += START[5], q += START[6], r += START[7];                                  \
+    o ^= size[0], p ^= size[1], q ^= last;                                                       \
+    _Pragma("unroll") for (int round = 0; round < 10; round++) {                                 \
+      const uint8_t *at = ORDER[round];                                                          \
+      MIX(a, e, j, o, m[at[0]], m[at[1]], by_16, by_8);                                          \
+      MIX(b, f, k, p, m[at[2]], m[at[3]], by_16, by_8);                                          \
+      MIX(c, g, l, q, m[at[4]], m[at[5]], by_16, by_8);                                          \
+      MIX(d, i, n, r, m[at[6]], m[at[7]], by_16, by_8);                                          \
+      MIX(a, f, l, r, m[at[8]], m[at[9]], by_16, by_8);                                          \
+      MIX(b, g, n, o, m[at[10]], m[at[11]], by_16, by_8);                                        \
+      MIX(c, i, j, p, m[at[12]], m[at[13]], by_16, by_8);                                        \
+      MIX(d, e, k, q, m[at[14]], m[at[15]], by_16, by_8);                                        \
+    }                                                                                            \
+    h[0] ^= a ^ j, h[1] ^= b ^ k, h[2] ^= c ^ l, h[3] ^= d ^ n;                                  \
+    h[4] ^= e ^ o, h[5] ^= f ^ p, h[6] ^= g ^ q, h[7] ^= i ^ r;                                  \
+  }
+
+DEFINE_COMPRESS(compress_one, uint32_t, BY_16, BY_8)
+DEFINE_COMPRESS(compress_lanes, lanes_t, lanes_by_16, lanes_by_8)
+
+static uint32_t start_word(int word) { return word == 0 ? START[0] ^ PARAMETERS : START[word]; }
+
+static uint32_t load(const uint8_t *bytes) {
+  uint32_t value;
+  memcpy(&value, bytes, sizeof value);
+  return value;
 }
 
 struct rows {
@@ -74,14 +90,14 @@ struct rows {
   /* The line that has no end yet. */
   uint64_t line_size;
   uint32_t line_state[8];
+  /* Its last bytes, at most a block, which is held back until it is known not to be the last. */
   uint8_t line_rest[BLOCK];
 };
 
 static void add_row(struct rows *rows, const uint32_t state[8]) {
   uint64_t carry = 0, low = 0;
   for (int limb = 0; limb < 4; limb++) {
-    const uint64_t value =
-        __builtin_bswap32(state[2 * limb]) | (uint64_t)__builtin_bswap32(state[2 * limb + 1]) << 32;
+    const uint64_t value = state[2 * limb] | (uint64_t)state[2 * limb + 1] << 32;
     if (limb == 0) low = value;
     uint64_t sum;
     const int over = __builtin_add_overflow(rows->sum[limb], value, &sum);
@@ -94,63 +110,85 @@ static void add_row(struct rows *rows, const uint32_t state[8]) {
 
 static void start_line(struct rows *rows) {
   rows->line_size = 0;
-  memcpy(rows->line_state, HASH_START, sizeof HASH_START);
+  for (int word = 0; word < 8; word++) rows->line_state[word] = start_word(word);
 }
 
-static void block_into_line(struct rows *rows, const uint8_t *block) {
-  uint32_t w[64];
-  for (int word = 0; word < WORDS; word++) w[word] = load_big_endian(block + 4 * word);
-  compress_one(rows->line_state, w);
+static void block_into_line(struct rows *rows, uint32_t last) {
+  uint32_t m[WORDS];
+  const uint32_t size[2] = {rows->line_size, rows->line_size >> 32};
+  for (int word = 0; word < WORDS; word++) m[word] = load(rows->line_rest + 4 * word);
+  compress_one(rows->line_state, m, size, last);
+}
+
+/* How many bytes of the line are held back. */
+static uint32_t held_of(const struct rows *rows) {
+  return rows->line_size == 0 ? 0 : (rows->line_size - 1) % BLOCK + 1;
 }
 
 static void continue_line(struct rows *rows, const uint8_t *bytes, uint32_t size) {
   while (size > 0) {
-    const uint32_t held = rows->line_size % BLOCK;
+    uint32_t held = held_of(rows);
+    if (held == BLOCK) {
+      block_into_line(rows, 0);
+      held = 0;
+    }
     const uint32_t taken = size < BLOCK - held ? size : BLOCK - held;
     memcpy(rows->line_rest + held, bytes, taken);
     rows->line_size += taken;
-    if (held + taken == BLOCK) block_into_line(rows, rows->line_rest);
     bytes += taken, size -= taken;
   }
 }
 
 static void end_line(struct rows *rows) {
-  uint8_t tail[TAIL];
-  const uint32_t blocks = pad(tail, rows->line_rest, rows->line_size % BLOCK, rows->line_size);
-  for (uint32_t block = 0; block < blocks; block++) block_into_line(rows, tail + block * BLOCK);
+  const uint32_t held = held_of(rows);
+  memset(rows->line_rest + held, 0, BLOCK - held);
+  block_into_line(rows, UINT32_MAX);
   add_row(rows, rows->line_state);
   start_line(rows);
 }
 
-/* A line being hashed: first the blocks that are whole, then the tail. No blocks at all: the lane is idle. */
+/* A line being hashed: first the blocks that are not the last, then a copy of the last. No blocks at all: the lane is idle. */
 struct lane {
   const uint8_t *block;
-  uint32_t whole_blocks, tail_blocks;
-  uint8_t tail[TAIL];
+  uint32_t blocks, size, size_before;
+  uint8_t tail[BLOCK];
 };
 
 static void take_line(struct lane *lane, const uint8_t *line, uint32_t size) {
-  lane->block = line;
-  lane->whole_blocks = size / BLOCK;
-  lane->tail_blocks = pad(lane->tail, line + size / BLOCK * BLOCK, size % BLOCK, size);
-  if (lane->whole_blocks == 0) lane->block = lane->tail;
+  const uint32_t before = size == 0 ? 0 : (size - 1) / BLOCK;
+  const uint32_t rest = size - before * BLOCK;
+  lane->blocks = before + 1;
+  lane->size = size;
+  lane->size_before = 0;
+  memcpy(lane->tail, line + before * BLOCK, rest);
+  memset(lane->tail + rest, 0, BLOCK - rest);
+  lane->block = before == 0 ? lane->tail : line;
 }
 
-static int is_idle(const struct lane *lane) { return lane->whole_blocks + lane->tail_blocks == 0; }
+static int is_idle(const struct lane *lane) { return lane->blocks == 0; }
+
+static uint32_t size_after(const struct lane *lane) {
+  return lane->blocks == 1 ? lane->size : lane->size_before + BLOCK;
+}
 
 static void next_block(struct lane *lane) {
+  lane->size_before += BLOCK;
   lane->block += BLOCK;
-  if (lane->whole_blocks == 0) lane->tail_blocks--;
-  else if (--lane->whole_blocks == 0) lane->block = lane->tail;
+  if (--lane->blocks == 1) lane->block = lane->tail;
 }
 
 /* Takes one block of every lane into the state. An idle lane computes something, which nobody looks at. */
-static void step(lanes_t state[8], struct lane lane[AT_ONCE]) {
-  lanes_t w[64];
+static void step(lanes_t state[8], const struct lane lane[AT_ONCE]) {
+  lanes_t m[WORDS];
   for (int word = 0; word < WORDS; word++)
-    w[word] = (lanes_t){load_big_endian(lane[0].block + 4 * word), load_big_endian(lane[1].block + 4 * word),
-                        load_big_endian(lane[2].block + 4 * word), load_big_endian(lane[3].block + 4 * word)};
-  compress_lanes(state, w);
+    m[word] = (lanes_t){load(lane[0].block + 4 * word), load(lane[1].block + 4 * word),
+                        load(lane[2].block + 4 * word), load(lane[3].block + 4 * word)};
+  /* A chunk is below 4 GiB, so the high word is none. */
+  const lanes_t size[2] = {
+      {size_after(&lane[0]), size_after(&lane[1]), size_after(&lane[2]), size_after(&lane[3])}};
+  const lanes_t last = {-(lane[0].blocks == 1), -(lane[1].blocks == 1), -(lane[2].blocks == 1),
+                        -(lane[3].blocks == 1)};
+  compress_lanes(state, m, size, last);
 }
 
 /* Whole lines, each with its line feed. */
@@ -165,7 +203,7 @@ static void add_lines(struct rows *rows, const uint8_t *line, const uint8_t *end
         const uint8_t *feed = memchr(line, '\n', end - line);
         take_line(&lane[index], line, feed - line);
         line = feed + 1;
-        for (int word = 0; word < 8; word++) state[word][index] = HASH_START[word];
+        for (int word = 0; word < 8; word++) state[word][index] = start_word(word);
       }
       busy |= !is_idle(&lane[index]);
     }

@@ -2,7 +2,7 @@
  * What a fingerprint of a database is: plain data that two servers of different major versions can both compute, and that one
  * file of a dump set holds.
  *
- * A table's digest is the sum, modulo 2^256, of the SHA-256 of every row, taken as a little-endian number. A row is its line of
+ * A table's digest is the sum, modulo 2^256, of the BLAKE2s-256 of every row, taken as a little-endian number. A row is its line of
  * `COPY (SELECT …) TO STDOUT` without the line feed: its columns in byte order of their names, each in the text form of
  * FINGERPRINT_SETTINGS (fingerprint/settings.ts), `"char"` as a number. The sum does not depend on the order of rows, and counts a row that is there twice twice. Anybody can
  * compute it again with psql and ten lines of a script.
@@ -29,7 +29,7 @@ export interface TableFingerprint {
   readonly rows: string
   /** 64 hex digits; absent when rows are only counted. */
   readonly digest?: string
-  /** Rows by the first byte of their SHA-256, to tell how many differ: base64 of little-endian 64-bit pairs (count, sum). */
+  /** Rows by the first byte of their hash, to tell how many differ: base64 of little-endian 64-bit pairs (count, sum). */
   readonly buckets?: string
 }
 
