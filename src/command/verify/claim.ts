@@ -14,10 +14,7 @@ export interface FileClaim {
 /** Half of a SHA-1: more than enough to tell the files of one backup set apart. */
 const ID_BYTES = 12
 
-/**
- * What a manifest claims of each of its files; undefined for an empty one that may be nowhere: bundled backups store none, and
- * whether the backup that is referred to was bundled only its own manifest says. Nobody reads it.
- */
+/** What a manifest claims of each of its files; undefined for a file that is nowhere, for bundled backups store no empty ones. */
 export function claimsOf(
   stanza: string,
   manifest: Manifest,
@@ -25,10 +22,11 @@ export function claimsOf(
   const { compressType } = manifest.options
   const set = storedSet(stanza, manifest)
   const meanings = new Map<string, string>()
+  const bundled = bundledBackups(manifest)
   return (file) => {
     const stored = storedFile(stanza, manifest, file)
-    const elsewhere = file.reference !== undefined && file.reference !== manifest.label
-    if (stored.kind === 'empty' && (manifest.bundle || elsewhere)) return undefined
+    const owner = file.reference ?? manifest.label
+    if (stored.kind === 'empty' && bundled.has(owner)) return undefined
     const range = { offsetBytes: file.bundleOffsetBytes, sizeBytes: file.repoSizeBytes }
     const piece: Piece = {
       key: fileKey(stanza, file, manifest.label, compressType),
@@ -42,11 +40,22 @@ export function claimsOf(
       blocks: stored.kind === 'blocks' ? { set, file: stored } : undefined,
       nature: { kind: 'any' },
     }
-    const owner = file.reference ?? manifest.label
     const meaning = meanings.get(owner) ?? meaningOf(manifest.references, owner)
     meanings.set(owner, meaning)
     return { id: idOf(piece, `${meaning}\0${set.cipherPass ?? ''}`), piece }
   }
+}
+
+/**
+ * Which of the backup itself and those it refers to are bundled: another one is when a file of it is in a bundle. Each has files
+ * like PG_VERSION, which are small and never change.
+ */
+function bundledBackups({ bundle, label, files }: Manifest): ReadonlySet<string> {
+  const bundled = new Set(bundle ? [label] : [])
+  for (const { bundleId, reference } of files) {
+    if (bundleId !== undefined && reference !== undefined) bundled.add(reference)
+  }
+  return bundled
 }
 
 /** What the numbers in a block map stand for: the backups that there were when the owner of the file wrote it. */
