@@ -147,13 +147,18 @@ function renameSql(from: string, to: string): string {
   return `alter database ${sqlName(from)} rename to ${sqlName(to)}`
 }
 
-async function inTransaction(session: PsqlSession, statements: readonly string[]): Promise<void> {
+/** All of them or none; throws what went wrong first. */
+export async function inTransaction(
+  session: PsqlSession,
+  statements: readonly string[],
+): Promise<void> {
   await session.run('begin')
   try {
     for (const statement of statements) await session.run(statement)
     await session.run('commit')
   } catch (error) {
-    await session.run('rollback')
+    // A session that is lost has rolled back, and says less of why.
+    await session.run('rollback').catch(() => undefined)
     throw error
   }
 }

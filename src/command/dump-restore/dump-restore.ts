@@ -6,6 +6,7 @@ import { sqlName } from '../../postgres/quote.ts'
 import { placeOf } from '../../postgres/server-address.ts'
 import { readDumpObject } from '../../repo/dump-sets.ts'
 import type { Context } from '../command.ts'
+import { inTransaction } from './database.ts'
 import { type DumpSet, openDumpSet } from './dump-set.ts'
 import { type GlobalsPlan, planGlobals } from './globals.ts'
 import { openTarget, type Target } from './open-target.ts'
@@ -88,12 +89,9 @@ async function makeRoles(
   { statements, newRoles }: GlobalsPlan,
 ): Promise<void> {
   if (newRoles.size === 0) return
-  await session.run('begin')
   try {
-    for (const statement of statements) await session.run(statement)
-    await session.run('commit')
+    await inTransaction(session, statements)
   } catch (error) {
-    await session.run('rollback')
     const { kind, text } = asAppError(error)
     throw new AppError(kind, `no role was made: ${text}`, { cause: error })
   }
