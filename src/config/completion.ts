@@ -1,6 +1,7 @@
 /** Completion scripts for shells, from the tables. */
 import { AppError } from '../base/error.ts'
-import { COMMAND_NAMES, COMMANDS, type CommandName, type CommandRow } from './command-table.ts'
+import type { CommandRow } from './command-row.ts'
+import { COMMAND_NAMES, COMMANDS, type CommandName } from './command-table.ts'
 import { isShown } from './help.ts'
 import { displayName, isNegatable } from './option-name.ts'
 import { ruleFor } from './option-row.ts'

@@ -1,13 +1,8 @@
 /** What `help`, `help CMD`, `help CMD OPTION` and `CMD --help` print. From the tables; reads no configuration. */
 import { AppError } from '../base/error.ts'
 import { unknownCommand } from './command-line.ts'
-import {
-  COMMAND_NAMES,
-  COMMANDS,
-  isCommandName,
-  type CommandName,
-  type CommandRow,
-} from './command-table.ts'
+import type { CommandRow } from './command-row.ts'
+import { COMMAND_NAMES, COMMANDS, isCommandName, type CommandName } from './command-table.ts'
 import { displayName, isNegatable, nearestOptionHint, parseOptionName } from './option-name.ts'
 import { ruleFor, type OptionDepends, type OptionRow } from './option-row.ts'
 import {

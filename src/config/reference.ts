@@ -1,5 +1,6 @@
 /** The pages of docs/reference, from the tables. */
-import { COMMAND_NAMES, COMMANDS, type CommandRow } from './command-table.ts'
+import type { CommandRow } from './command-row.ts'
+import { COMMAND_NAMES, COMMANDS } from './command-table.ts'
 import { isShown, optionFacts } from './help.ts'
 import { displayName } from './option-name.ts'
 import { optionRow, optionTopics, type OptionName } from './option-table.ts'

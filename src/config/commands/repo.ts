@@ -1,7 +1,7 @@
 /** Rows of the command table: the commands on files of a repository. */
-import type { CommandRow } from './command-table.ts'
+import type { CommandRow } from '../command-row.ts'
 
-export const REPO_COMMANDS = {
+export const REPO_ROWS = {
   'repo-get': {
     summary: 'get a file from the repository',
     description: [
