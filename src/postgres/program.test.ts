@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { readlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import { isErrorKind } from '../base/error.ts'
+import { openNamelessFile } from '../base/nameless-file.ts'
 import { collect, single } from '../pipe/pipe.ts'
-import { feed, outputOf, type ProgramCall } from './program.ts'
+import { feed, outputOf, pathOfFile, type ProgramCall } from './program.ts'
 
 function shell(script: string, rest: Partial<ProgramCall> = {}): ProgramCall {
   return {
@@ -80,4 +82,18 @@ test('a program is fed as much as it wants, and its end is told', async () => {
     throw new Error('cannot be read')
   })()
   await assert.rejects(feed(shell('cat >/dev/null'), broken), /cannot be read/)
+})
+
+test('a program and what it forks read files without a name from their beginning, each on its own', async () => {
+  await using first = await openNamelessFile()
+  await using second = await openNamelessFile()
+  assert.match(readlinkSync(`/proc/self/fd/${first.fd}`), / \(deleted\)$/)
+  await first.writeFile('one')
+  await second.writeFile('two')
+  const [one, two] = [pathOfFile(0), pathOfFile(1)]
+  const script = `cat ${one}; (cat ${two} ${one}) & wait; cat ${two}`
+
+  const output = await collect(outputOf(shell(script, { files: [first, second] })), 100)
+
+  assert.equal(output.toString(), 'onetwoonetwo')
 })

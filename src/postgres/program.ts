@@ -2,9 +2,11 @@
  * Runs one of PostgreSQL's programs as a source or a taker of bytes. What it wrote is whole only when it ended with 0: a source
  * whose program failed throws at its end, so that nobody takes the part for the whole.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { FileHandle } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { AppError } from '../base/error.ts'
+import type { Readable, Writable } from 'node:stream'
+import { AppError, assertThat } from '../base/error.ts'
 import type { ByteSource } from '../pipe/pipe.ts'
 
 export interface ProgramCall {
@@ -12,6 +14,8 @@ export interface ProgramCall {
   /** Seen by every user of the host. */
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Files that have no name; to the program they are called what `pathOfFile` says. */
+  readonly files?: readonly FileHandle[]
   /** Ends the program. */
   readonly signal: AbortSignal
   /** Called for each line of its standard error. */
@@ -26,13 +30,20 @@ export interface ProgramEnd {
 }
 
 const LAST_MESSAGES = 20
+/** Standard input, output and error come before. */
+const FIRST_FILE = 3
+
+/** Which a program may open as often as it likes, also in processes that it forks. `index`: among the files of its call. */
+export function pathOfFile(index: number): string {
+  return `/dev/fd/${FIRST_FILE + index}`
+}
 
 /** What it writes to standard output. Throws `execute` when it fails; it is ended when the taker stops early. */
 export async function* outputOf(call: ProgramCall): ByteSource {
   const program = start(call)
-  program.child.stdin.end()
+  program.stdin.end()
   try {
-    for await (const chunk of program.child.stdout) {
+    for await (const chunk of program.stdout) {
       call.signal.throwIfAborted()
       if (Buffer.isBuffer(chunk)) yield chunk
     }
@@ -45,7 +56,7 @@ export async function* outputOf(call: ProgramCall): ByteSource {
 /** Gives it `input`, discards its output, and waits for its end. What it does not want to read is not drawn. */
 export async function feed(call: ProgramCall, input: ByteSource): Promise<ProgramEnd> {
   const program = start(call)
-  const { stdin, stdout } = program.child
+  const { stdin, stdout } = program
   stdout.resume()
   try {
     for await (const chunk of input) {
@@ -72,21 +83,26 @@ export function assertEnded(call: ProgramCall, end: ProgramEnd): void {
 }
 
 interface Running {
-  readonly child: ChildProcessWithoutNullStreams
+  readonly child: ChildProcess
+  readonly stdin: Writable
+  readonly stdout: Readable
   readonly ended: Promise<ProgramEnd>
 }
 
-function start({ path, args, env, signal, message }: ProgramCall): Running {
+function start({ path, args, env, files = [], signal, message }: ProgramCall): Running {
   signal.throwIfAborted()
   const child = spawn(path, args, {
     env: { ...env, LC_ALL: 'C' },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', ...files.map(({ fd }) => fd)],
     signal,
     killSignal: 'SIGTERM',
   })
-  child.stdin.on('error', () => undefined)
+  const { stdin, stdout, stderr } = child
+  const isPiped = stdin !== null && stdout !== null && stderr !== null
+  assertThat(isPiped, `'${path}' has no pipes`)
+  stdin.on('error', () => undefined)
   const lastMessages: string[] = []
-  createInterface({ input: child.stderr, crlfDelay: Infinity }).on('line', (line) => {
+  createInterface({ input: stderr, crlfDelay: Infinity }).on('line', (line) => {
     message?.(line)
     lastMessages.push(line)
     if (lastMessages.length > LAST_MESSAGES) lastMessages.shift()
@@ -100,21 +116,18 @@ function start({ path, args, env, signal, message }: ProgramCall): Running {
   child.on('close', (code, killedBy) => {
     resolve({ code, killedBy, lastMessages })
   })
-  return { child, ended }
+  return { child, stdin, stdout, ended }
 }
 
-async function stop({ child, ended }: Running): Promise<void> {
+async function stop({ child, stdin, stdout, ended }: Running): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
-  child.stdin.destroy()
-  child.stdout.destroy()
+  stdin.destroy()
+  stdout.destroy()
   await ended
 }
 
 /** False when the program takes no more. */
-async function take(
-  stdin: ChildProcessWithoutNullStreams['stdin'],
-  chunk: Buffer,
-): Promise<boolean> {
+async function take(stdin: Writable, chunk: Buffer): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   // The chunk may be used again once this resolves.
   stdin.write(chunk, (error) => {

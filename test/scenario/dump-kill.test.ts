@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { globSync } from 'node:fs'
-import { chown, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
@@ -200,6 +200,7 @@ test('of restores that are killed at any moment no database has the asked name u
   context.diagnostic(`${killed} of ${RESTORE_ROUNDS} killed`)
   assert(killed > 0)
   await assertNobodyAtWork()
+  assert.deepEqual(await readdir(temporary), [])
 
   assert.match(await runs(...argv.slice(2)), /proved exact/)
   assert.deepEqual(await databases('shop'), ['shop', 'shop2'])

@@ -2,18 +2,17 @@
  * Archives into a database, in three runs of pg_restore: schema, data, and then indexes, constraints and grants.
  *
  * Schema and data go from the repository through a pipe. The last run needs a file for its parallel connections: it gets the
- * archive's table of contents, which holds no data, in a folder of our own that goes away.
+ * archive's table of contents, which holds no data, in a file that nobody else can see and that no kill leaves behind.
  */
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import type { FileHandle } from 'node:fs/promises'
 import type { ByteSource } from '../../pipe/pipe.ts'
 import { programPath } from '../../postgres/client-programs.ts'
-import { assertEnded, feed, type ProgramCall, type ProgramEnd } from '../../postgres/program.ts'
+import { assertEnded, feed, pathOfFile, type ProgramCall } from '../../postgres/program.ts'
 import { databaseConninfo } from '../../postgres/server-address.ts'
 import { readDumpObject } from '../../repo/dump-sets.ts'
 import { atOnce } from '../../base/at-once.ts'
 import type { Clock } from '../../base/clock.ts'
+import { openNamelessFile } from '../../base/nameless-file.ts'
 import type { DumpSet } from './dump-set.ts'
 import { MessageReader, type RestoreMessage, severityOf } from './messages.ts'
 import type { Target } from './open-target.ts'
@@ -46,32 +45,26 @@ export interface RunResult {
 const SERIOUS_MAX = 100
 
 export async function runArchives(run: ArchiveRun): Promise<RunResult> {
-  const folder = await mkdtemp(join(tmpdir(), 'pgsurety-dump-restore-'))
-  try {
-    const complaints = new Complaints()
-    const startMs = run.clock.nowMs()
-    const counter = countBytes(run.progress)
-    const { schema, data } = run.plan
-    const headFile = join(folder, 'head')
-    await restoreStream(run, { archive: schema, folder, headFile, complaints, counter })
-    await atOnce(run.signal, data, {
-      limit: run.request.jobs,
-      act: async (archive, signal) => {
-        const step = { archive, folder, headFile: undefined, complaints, counter }
-        await restoreStream({ ...run, signal }, step)
-      },
-    })
-    const dataEndMs = run.clock.nowMs()
-    await finish(run, { archive: schema, folder, headFile, complaints, counter })
-    return {
-      serious: complaints.serious,
-      seriousCount: complaints.seriousCount,
-      harmlessCount: complaints.harmlessCount,
-      dataMs: dataEndMs - startMs,
-      finishMs: run.clock.nowMs() - dataEndMs,
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+  await using headFile = await openNamelessFile()
+  const complaints = new Complaints()
+  const startMs = run.clock.nowMs()
+  const counter = countBytes(run.progress)
+  const { schema, data } = run.plan
+  await restoreStream(run, { archive: schema, headFile, complaints, counter })
+  await atOnce(run.signal, data, {
+    limit: run.request.jobs,
+    act: async (archive, signal) => {
+      await restoreStream({ ...run, signal }, { archive, headFile: undefined, complaints, counter })
+    },
+  })
+  const dataEndMs = run.clock.nowMs()
+  await finish(run, { archive: schema, headFile, complaints, counter })
+  return {
+    serious: complaints.serious,
+    seriousCount: complaints.seriousCount,
+    harmlessCount: complaints.harmlessCount,
+    dataMs: dataEndMs - startMs,
+    finishMs: run.clock.nowMs() - dataEndMs,
   }
 }
 
@@ -91,8 +84,8 @@ class Complaints {
 
 interface Step {
   readonly archive: ArchivePlan
-  readonly folder: string
-  readonly headFile: string | undefined
+  /** For the archive's table of contents. */
+  readonly headFile: FileHandle | undefined
   readonly complaints: Complaints
   readonly counter: (bytes: number) => void
 }
@@ -100,38 +93,40 @@ interface Step {
 /** Throws what reading the repository throws, digests that do not fit among it. */
 async function restoreStream(run: ArchiveRun, step: Step): Promise<void> {
   const { archive, head, lists } = step.archive
-  const wanted = [...lists.schema, ...lists.data]
-  if (wanted.length === 0 && step.headFile === undefined) return
+  const entries = [...lists.schema, ...lists.data]
+  if (entries.length === 0 && step.headFile === undefined) return
   const source = counted(readDumpObject(run.set.place, run.set.manifest, archive), step.counter)
   const saved =
     step.headFile === undefined ? source : keepHead(source, head.sizeBytes, step.headFile)
   await using whole = new Drained(saved)
-  const listFile = await writeList(step, wanted)
-  await callRestore(run, step, ['-L', listFile], async (call) => await feed(call, whole))
+  await callRestore(run, step.complaints, { entries, stream: whole, file: undefined })
   // What pg_restore had no use for is read all the same: its digest is of all of it.
   await whole.drain()
 }
 
-async function finish(run: ArchiveRun, step: Step): Promise<void> {
-  const { finish: wanted } = step.archive.lists
-  if (wanted.length === 0 || step.headFile === undefined) return
-  const args = ['-L', await writeList(step, wanted), '-j', String(run.request.jobs), step.headFile]
-  await callRestore(run, step, args, async (call) => await feed(call, nothing()))
+async function finish(run: ArchiveRun, { archive, headFile, complaints }: Step): Promise<void> {
+  const entries = archive.lists.finish
+  if (entries.length === 0 || headFile === undefined) return
+  await callRestore(run, complaints, { entries, stream: nothing(), file: headFile })
 }
 
-async function writeList({ folder, archive }: Step, ids: readonly number[]): Promise<string> {
-  const file = join(folder, `${archive.archive.name.replaceAll(/\W/g, '-')}.${ids.length}.list`)
-  await writeFile(file, ids.map((id) => `${id};\n`).join(''), { mode: 0o600 })
-  return file
+interface Work {
+  /** In the order in which they are restored. */
+  readonly entries: readonly number[]
+  /** The archive. */
+  readonly stream: ByteSource
+  /** Holds what is needed of it instead: only from a file can several connections restore. */
+  readonly file: FileHandle | undefined
 }
 
 async function callRestore(
   run: ArchiveRun,
-  { complaints }: Step,
-  args: readonly string[],
-  start: (call: ProgramCall) => Promise<ProgramEnd>,
+  complaints: Complaints,
+  { entries, stream, file }: Work,
 ): Promise<void> {
   const { target, plan, request, database, signal } = run
+  await using listFile = await openNamelessFile()
+  await listFile.writeFile(entries.map((id) => `${id};\n`).join(''))
   const reader = new MessageReader()
   let ignoredErrors = false
   const add = (message: RestoreMessage | undefined): void => {
@@ -149,8 +144,11 @@ async function callRestore(
       ...(request.privileges === 'kept' ? [] : ['--no-privileges']),
       ...(plan.tablespaces === 'kept' ? [] : ['--no-tablespaces']),
       ...(request.role === undefined ? [] : [`--role=${request.role}`]),
-      ...args,
+      '-L',
+      pathOfFile(0),
+      ...(file === undefined ? [] : ['-j', String(request.jobs), pathOfFile(1)]),
     ],
+    files: [listFile, ...(file === undefined ? [] : [file])],
     env: { ...target.client.address.env, PGAPPNAME: 'pgsurety [dump-restore]' },
     signal,
     message: (line) => {
@@ -158,7 +156,7 @@ async function callRestore(
       add(reader.line(line))
     },
   }
-  const end = await start(call)
+  const end = await feed(call, stream)
   add(reader.end())
   // With 1 after errors that it went on from, all of which have been taken down.
   if (end.code !== 1 || !ignoredErrors) assertEnded(call, end)
@@ -179,21 +177,16 @@ async function* counted(source: ByteSource, count: (bytes: number) => void): Byt
   }
 }
 
-/** The same bytes; the first of them are also written to a file that only we may read. */
-async function* keepHead(source: ByteSource, sizeBytes: number, path: string): ByteSource {
-  const file = await open(path, 'wx', 0o600)
-  try {
-    let leftBytes = sizeBytes
-    for await (const chunk of source) {
-      if (leftBytes > 0) {
-        const part = chunk.subarray(0, leftBytes)
-        await file.writeFile(part)
-        leftBytes -= part.length
-      }
-      yield chunk
+/** The same bytes; the first of them are also written to a file. */
+async function* keepHead(source: ByteSource, sizeBytes: number, file: FileHandle): ByteSource {
+  let leftBytes = sizeBytes
+  for await (const chunk of source) {
+    if (leftBytes > 0) {
+      const part = chunk.subarray(0, leftBytes)
+      await file.writeFile(part)
+      leftBytes -= part.length
     }
-  } finally {
-    await file.close()
+    yield chunk
   }
 }
 
