@@ -11,6 +11,8 @@ export type ProofVerdict =
   | 'differs'
   /** Something could not be compared. Never a pass. */
   | 'incomplete'
+  /** pg_restore had errors, after which nothing was compared. */
+  | 'had errors'
   /** It was asked not to be. */
   | 'not asked'
 
@@ -19,6 +21,7 @@ const VERDICTS: readonly ProofVerdict[] = [
   'proved, sampled',
   'differs',
   'incomplete',
+  'had errors',
   'not asked',
 ]
 

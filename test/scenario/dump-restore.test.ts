@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { advise } from '../../src/command/advise/advise.ts'
 import { dumpRestore } from '../../src/command/dump-restore/dump-restore.ts'
+import { info } from '../../src/command/info/info.ts'
 import { loadDumpProofs } from '../../src/repo/dump-proofs.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { testContext } from '../harness/context.ts'
@@ -246,7 +247,7 @@ test('a database that could not be restored without errors keeps its working nam
      insert into refers values (1); insert into bad values (1)`,
     'badshop',
   )
-  await source.dump('--db-include=badshop')
+  const bad = (await source.dump('--db-include=badshop')).label
   const ran = source.context(['--to-database=badshop2', 'dump-restore'])
   const told = await refusal(dumpRestore(ran.context))
 
@@ -265,6 +266,14 @@ test('a database that could not be restored without errors keeps its working nam
     await described(cluster, kept ?? ''),
     /pgsurety: restore of 'badshop2' .* had errors/,
   )
+  const proofs = await loadDumpProofs(await source.place(), bad)
+  assert.deepEqual(
+    proofs.map(({ verdict }) => verdict),
+    ['had errors'],
+  )
+  const listed = source.context(['info'])
+  await info(listed.context)
+  assert.match(listed.output(), /restores recorded: 1, the last at .*: badshop, had errors$/m)
   const advised = source.context(['advise'])
   await advise(advised.context)
   assert.match(advised.output(), /^database 'badshop': .*\n(?: .*\n)+? {2}restore {2}none$/m)

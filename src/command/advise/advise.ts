@@ -116,10 +116,10 @@ async function newestFull(repo: Repo, stanza: string): Promise<Timed | undefined
 function measuresOf(name: string, sizeBytes: number, { dumps, proofs, backup }: Known): Measures {
   const own = dumps.filter((dump) => dump.name === name)
   const newest = own.at(-1)
-  // One with errors has not done all the work.
+  // One that left something out has not done all the work.
   const restore = proofs.findLast(
     ({ database, extent, verdict }) =>
-      database === name && extent === 'whole' && verdict !== 'differs',
+      database === name && extent === 'whole' && !FAULTY.has(verdict),
   )
   return {
     name,
@@ -139,6 +139,8 @@ function measuresOf(name: string, sizeBytes: number, { dumps, proofs, backup }: 
     backup,
   }
 }
+
+const FAULTY: ReadonlySet<string> = new Set(['differs', 'had errors'])
 
 const USES = {
   dump: 'dumps',

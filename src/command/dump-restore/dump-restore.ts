@@ -108,7 +108,7 @@ async function record(context: Context, run: ProveRun, outcome: Outcome): Promis
     dataMs,
     finishMs,
     proveMs: proof?.proveMs ?? 0,
-    verdict: result.seriousCount > 0 ? 'differs' : (proof?.verdict ?? 'not asked'),
+    verdict: result.seriousCount > 0 ? 'had errors' : (proof?.verdict ?? 'not asked'),
   })
 }
 

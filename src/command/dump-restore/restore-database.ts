@@ -26,7 +26,7 @@ export interface DatabaseRun {
 
 export type Outcome =
   | {
-      /** `aside`: it is not what was dumped, and is still under its working name. */
+      /** `aside`: it had errors or differs, and is still under its working name. */
       readonly state: 'in-place' | 'aside'
       readonly plan: DatabasePlan
       /** The name it has. */
