@@ -18,6 +18,8 @@ export interface ClusterOptions {
   readonly settings?: Readonly<Record<string, string>> | undefined
   /** Default 16, as PostgreSQL's. */
   readonly walSegmentSizeMib?: number | undefined
+  /** Where it listens besides its socket; default nowhere. */
+  readonly listenAddresses?: string | undefined
   /** `one` makes a tablespace `ts1` outside the data directory; default `none`. */
   readonly tablespace?: 'none' | 'one' | undefined
 }
@@ -50,6 +52,7 @@ export interface ExistingCluster {
   readonly version: PostgresVersion
   readonly dataDir: string
   readonly tablespaceDir?: string | undefined
+  readonly listenAddresses?: string | undefined
 }
 
 const DEFAULT_SETTINGS = {
@@ -70,7 +73,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const dataDir = join(root, 'data')
   const tablespaceDir = options.tablespace === 'one' ? join(root, 'ts1') : undefined
   await createDataDir(dataDir, options)
-  const cluster = stack.use(await openCluster({ version: options.version, dataDir, tablespaceDir }))
+  const { version, listenAddresses } = options
+  const cluster = stack.use(await openCluster({ version, dataDir, tablespaceDir, listenAddresses }))
   await cluster.start()
   if (tablespaceDir !== undefined) {
     await makeFolder(tablespaceDir)
@@ -90,13 +94,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
  * folder of its own, whatever its postgresql.conf says. Disposing stops it and leaves the data directory.
  */
 export async function openCluster(options: ExistingCluster): Promise<Cluster> {
-  const { version, dataDir, tablespaceDir } = options
+  const { version, dataDir, tablespaceDir, listenAddresses = '' } = options
   await using stack = new AsyncDisposableStack()
   const root = stack.use(await temporaryFolder('server')).path
   const bin = await postgresBin(version)
   clusterCount += 1
   const port = 20_000 + ((process.pid * 16 + clusterCount) % 40_000)
-  const server: Server = { bin, dataDir, port, socketDir: root, logFile: join(root, 'log') }
+  const logFile = join(root, 'log')
+  const server: Server = { bin, dataDir, port, socketDir: root, listenAddresses, logFile }
   const forget = onExit(() => {
     killNow(server)
   })
@@ -164,13 +169,14 @@ interface Server {
   readonly dataDir: string
   readonly port: number
   readonly socketDir: string
+  readonly listenAddresses: string
   readonly logFile: string
 }
 
 async function startServer(server: Server): Promise<void> {
-  const { bin, dataDir, port, socketDir, logFile } = server
+  const { bin, dataDir, port, socketDir, listenAddresses, logFile } = server
   // On the command line, so that they also hold for a copy of another cluster.
-  const overrides = `-p ${port} -k ${socketDir} -c listen_addresses=''`
+  const overrides = `-p ${port} -k ${socketDir} -c listen_addresses='${listenAddresses}'`
   const options = ['-D', dataDir, '-l', logFile, '-o', overrides, '-w', '-t', '60']
   const result = await runAs([join(bin, 'pg_ctl'), ...options, 'start'], { allowFailure: 'allow' })
   if (result.code === 0) return

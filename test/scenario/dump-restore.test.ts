@@ -281,16 +281,28 @@ test('a database that could not be restored without errors keeps its working nam
   await cluster.psql('drop database badshop')
 })
 
+/** Makes tables large enough for archives of their own: a parent, its child, a partition, and one with an odd name. */
+const LARGE = `
+insert into app.parent select n, repeat(md5(n::text), 40) from generate_series(1000, 2000) n;
+insert into app.child select n, repeat(md5(n::text), 40) from generate_series(1000, 2000) n;
+insert into app.events select '2020-01-01', n, to_jsonb(repeat(md5(n::text), 40)) from generate_series(1000, 2000) n;
+insert into "Sch ema ""x"""."tab""le'; -- \\ *?%" select n, repeat(md5(n::text), 40) from generate_series(1000, 2000) n;
+`
+
 test('every kind of object comes back in the same and in a newer version, and is proved or said not to be comparable', async () => {
   const { cluster } = source
   await cluster.psql('create database "object shop"')
   await runAs([join(cluster.bin, 'psql'), '-qX', '-v', 'ON_ERROR_STOP=1', '-f', '-'], {
     env: { ...serverEnv(cluster), PGDATABASE: 'object shop' },
-    input: everyObjectSql('15'),
+    input: everyObjectSql('15') + LARGE,
   })
-  await source.dump('--db-include=object shop', '--jobs=2')
+  const { databases: dumped } = await source.dump('--db-include=object shop', '--jobs=3')
+  assert.deepEqual(
+    dumped[0]?.archives.map(({ part }) => part),
+    ['data', 'data', 'data', 'data', 'schema'],
+  )
 
-  const same = await restored('--to-database=object shop 2', '--jobs=2')
+  const same = await restored('--to-database=object shop 2', '--jobs=3')
   assert.match(same, /proved exact/)
   const ran = source.context([toNewer(), '--globals', 'dump-restore'])
   const told = await dumpRestore(ran.context).then(() => '', String)

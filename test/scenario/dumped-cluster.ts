@@ -38,6 +38,7 @@ export interface DumpedClusterOptions {
   /** Lines for `[global]`. */
   readonly lines?: readonly string[]
   readonly settings?: Readonly<Record<string, string>>
+  readonly listenAddresses?: string
 }
 
 /** The passphrase of repositories that are encrypted. */
@@ -49,10 +50,11 @@ export async function startDumpedCluster({
   version = '15',
   lines = [],
   settings = {},
+  listenAddresses = '',
 }: DumpedClusterOptions = {}): Promise<DumpedCluster> {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await temporaryFolder('dump')).path
-  const cluster = stack.use(await startCluster({ version, settings }))
+  const cluster = stack.use(await startCluster({ version, settings, listenAddresses }))
   const bin = existsSync(join(cluster.bin, 'pg_dump')) ? cluster.bin : await postgresBin('17')
   const repoPath = join(folder, 'repo')
   await mkdir(repoPath)

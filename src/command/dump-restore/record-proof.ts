@@ -3,7 +3,8 @@ import { asAppError } from '../../base/error.ts'
 import type { DumpedDatabase } from '../../format/dump-manifest.ts'
 import type { DumpProof } from '../../format/dump-proof.ts'
 import { saveDumpProof } from '../../repo/dump-proofs.ts'
-import type { Context } from '../command.ts'
+import { assertNotStopped } from '../../repo/stop-file.ts'
+import { type Context, stanzaOf } from '../command.ts'
 import type { DumpSet } from './dump-set.ts'
 import type { Target } from './open-target.ts'
 import type { Request } from './request.ts'
@@ -15,7 +16,7 @@ export interface ProofNote
 
 /** A restore is not worse because nobody could take a note of it. */
 export async function recordProof(
-  { log, clock, signal }: Context,
+  context: Context,
   {
     set,
     target,
@@ -23,6 +24,7 @@ export async function recordProof(
   }: { readonly set: DumpSet; readonly target: Target; readonly request: Request },
   { source, ...note }: ProofNote,
 ): Promise<void> {
+  const { config, log, clock, signal } = context
   const { place, manifest } = set
   const atMs = clock.nowMs()
   const value: DumpProof = {
@@ -38,6 +40,8 @@ export async function recordProof(
     ...note,
   }
   try {
+    // It forbids to write to the repository; restoring is what it does not forbid.
+    assertNotStopped(config.text('lock-path'), stanzaOf(context))
     await saveDumpProof(place, value, source.oid)
   } catch (error) {
     signal.throwIfAborted()

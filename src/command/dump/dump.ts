@@ -46,6 +46,7 @@ import {
   type Skipped,
 } from './choose.ts'
 import { dumpDatabase, type DumpWork } from './dump-database.ts'
+import { explainConflict } from './recovery-conflict.ts'
 import { type SetBeingMade, storeObject } from './store.ts'
 
 export async function dump(context: Context): Promise<number> {
@@ -134,7 +135,7 @@ async function makeSet(context: Context, making: Making): Promise<DumpManifest> 
           'HINT: it is not listed; the next expire removes it.',
       )
     }
-    throw error
+    throw explainConflict(error)
   } finally {
     context.progress(undefined)
   }
