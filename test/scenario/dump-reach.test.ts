@@ -166,11 +166,9 @@ test('a service file tells where the server is, and may not choose the database'
 test('over TLS with a password file the server must be the one its certificate names', async () => {
   const { cluster, folder } = source
   const [crt, key] = ['crt', 'key'].map((name) => join(cluster.dataDir, `server.${name}`))
-  await run('openssl', [
-    ...['req', '-new', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'],
-    ...['-nodes', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
-    ...['-out', crt ?? '', '-keyout', key ?? ''],
-  ])
+  const certificate =
+    'req -new -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -addext subjectAltName=DNS:localhost'
+  await run('openssl', [...certificate.split(' '), '-out', crt ?? '', '-keyout', key ?? ''])
   await chown(key ?? '', unprivileged.uid, unprivileged.gid)
   await chmod(key ?? '', 0o600)
   await cluster.psql(`create role tls superuser login password 'hunter2'`)
@@ -204,13 +202,13 @@ test('stop forbids dumps, not restores, of which no note is taken then; start al
   }
   const earlier = await source.labels()
   await source.dump(SHOP)
-  const before = await notes()
+  const noted = await notes()
   await stop(source.context(['stop']).context)
   assert.match(await refusal(dump(source.context(['dump']).context)), /^\[062\] stop file exists/)
   const ran = source.context(['--prove-only', 'dump-restore'])
   assert.equal(await dumpRestore(ran.context), 0)
   assert.match(ran.logText(), /WARN: the proof could not be noted .* stop file exists/)
-  assert.equal(await notes(), before)
+  assert.equal(await notes(), noted)
   assert.equal((await source.labels()).length, earlier.length + 1)
 
   await start(source.context(['start']).context)
