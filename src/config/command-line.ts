@@ -4,6 +4,7 @@ import { nearestName } from '../base/text.ts'
 import { COMMAND_NAMES, COMMANDS, isCommandName, type CommandName } from './command-table.ts'
 import type { GivenOption, GivenOptions } from './given.ts'
 import { displayName, nearestOptionHint, parseOptionName, type ParsedName } from './option-name.ts'
+import { notValid } from './not-valid.ts'
 import { isValidFor, optionRow } from './option-table.ts'
 
 /** `async`: the background process that `archive-push:async` and `archive-get:async` start. */
@@ -56,9 +57,7 @@ function helpCommandLine(parameters: readonly string[], options: GivenOptions): 
   const [about] = parameters
   const { command } = about === undefined ? HELP : parseCommand(about)
   for (const { name } of options.values()) {
-    if (!isValidFor(optionRow(name), command)) {
-      throw new AppError('option-invalid', `option '${name}' not valid for command '${command}'`)
-    }
+    if (!isValidFor(optionRow(name), command)) throw notValid(name, command)
   }
   return { ...HELP, parameters }
 }

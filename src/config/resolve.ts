@@ -1,6 +1,7 @@
 /** From given options to values: validity, dependencies, defaults, required options, indexes (pgBackRest 2.60). */
 import { AppError } from '../base/error.ts'
 import type { CommandName } from './command-table.ts'
+import { notValid } from './not-valid.ts'
 import { givenOption, type GivenOption, type GivenOptions, type OptionSource } from './given.ts'
 import { displayName } from './option-name.ts'
 import {
@@ -51,12 +52,7 @@ export interface ResolveInput {
 export function resolveOptions(input: ResolveInput): Resolved {
   const names = OPTION_NAMES.filter((name) => isValidFor(optionRow(name), input.command))
   for (const { name } of input.given.values()) {
-    if (!isValidFor(optionRow(name), input.command)) {
-      throw new AppError(
-        'option-invalid',
-        `option '${name}' not valid for command '${input.command}'`,
-      )
-    }
+    if (!isValidFor(optionRow(name), input.command)) throw notValid(name, input.command)
   }
   const candidates = {
     repo: indexesGiven(input.given, 'repo'),

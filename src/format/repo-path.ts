@@ -79,10 +79,17 @@ export function dumpManifestKey(stanza: string, label: string): string {
   return `${dumpPrefix(stanza, label)}/manifest.json`
 }
 
+/** There from the first moment of a set to its manifest, and again while it is removed. */
+export function dumpMarkKey(stanza: string, label: string): string {
+  return `${dumpPrefix(stanza, label)}/${DUMP_MARK_NAME}`
+}
+
 /** What people noted on a set: apart from the manifest, which stays as it was written. */
 export function dumpNotesKey(stanza: string, label: string): string {
   return `${dumpPrefix(stanza, label)}/annotations.json`
 }
+
+export const DUMP_MARK_NAME = 'unfinished'
 
 /** Begins the names of the records of restores of a set. */
 export const DUMP_PROOF_PREFIX = 'proof-'

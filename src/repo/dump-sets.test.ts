@@ -12,7 +12,10 @@ import { compressor } from '../pipe/compress.ts'
 import { digest } from '../pipe/digest.ts'
 import { collect, single, through } from '../pipe/pipe.ts'
 import { openStorage } from '../storage/open.ts'
+import { faultyStorage } from '../../test/harness/faulty-storage.ts'
 import {
+  beginDumpSet,
+  clearMark,
   createDumps,
   type DumpPlace,
   listDumpSets,
@@ -20,6 +23,7 @@ import {
   loadDumpNotes,
   openDumps,
   readDumpObject,
+  removeDumpSet,
   saveDumpManifest,
   saveDumpNotes,
 } from './dump-sets.ts'
@@ -103,9 +107,11 @@ for (const pass of [undefined, 'geheim']) {
   test(`a dump set of ${where} says what was written, and gives it back`, async (t) => {
     const repo = await emptyRepo(t, pass)
     const place = await createDumps(repo, 'main')
+    await beginDumpSet(place, label)
     const object = await putObject(place, Buffer.from('PGDMP and more'))
     assert.deepEqual(await listDumpSets(repo, 'main'), [{ label, state: 'left' }])
     await saveDumpManifest(place, manifestOf(object))
+    await clearMark(repo.storage, 'main', label)
     await saveDumpNotes(place, label, new Map([['reason', 'upgrade']]))
 
     const again = await openDumps(repo, 'main')
@@ -180,6 +186,75 @@ test('a manifest of a later version is refused by name, and one with a wrong mem
   await assert.rejects(load({ endedMs: '2' }), { kind: 'format', message: /'endedMs'/ })
   await assert.rejects(load({ databases: [{}] }), { kind: 'format', message: /databases\[0\]/ })
   await assert.rejects(load({ stanza: 'other' }), { kind: 'format', message: /'other'/ })
+})
+
+test('what has neither manifest nor mark has lost its manifest, unless it holds nothing', async (t) => {
+  const repo = await emptyRepo(t)
+  const place = await createDumps(repo, 'main')
+  const states = async (): Promise<readonly string[]> =>
+    (await listDumpSets(repo, 'main')).map(({ state }) => state)
+  await beginDumpSet(place, label)
+  await saveDumpManifest(place, manifestOf(await putObject(place, Buffer.from('x'))))
+  assert.deepEqual(await states(), ['whole'])
+  await clearMark(repo.storage, 'main', label)
+
+  await repo.storage.remove(`${dumpPrefix('main', label)}/manifest.json`)
+  assert.deepEqual(await states(), ['lost'])
+  await repo.storage.remove(`${dumpPrefix('main', label)}/0001.dump.zst`)
+  assert.deepEqual(await states(), ['left'])
+})
+
+test('a removal that is interrupted anywhere leaves what the next one may remove, or nothing', async (t) => {
+  for (let failAt = 1; ; failAt += 1) {
+    const repo = await emptyRepo(t)
+    const place = await createDumps(repo, 'main')
+    await saveDumpManifest(place, manifestOf(await putObject(place, Buffer.from('x'))))
+    const storage = faultyStorage(repo.storage, {
+      failAt,
+      mode: 'partial',
+      afterwards: 'dead',
+    })
+    await removeDumpSet(storage, 'main', label).catch(() => undefined)
+    const states = (await listDumpSets(repo, 'main')).map(({ state }) => state)
+    assert(
+      states.every((state) => state !== 'lost'),
+      `call ${failAt}: ${states.join()}`,
+    )
+    if (storage.calls < failAt) return
+    await removeDumpSet(repo.storage, 'main', label)
+    assert.deepEqual(await listDumpSets(repo, 'main'), [])
+  }
+})
+
+test('dump.info with both copies damaged is corrupt, not missing nor unreachable, and stays as it is', async (t) => {
+  for (const pass of [undefined, 'geheim']) {
+    const repo = await emptyRepo(t, pass)
+    await createDumps(repo, 'main')
+    const paths = ['dump.info', 'dump.info.copy'].map((name) => join(repo.root, 'dump/main', name))
+    const [first = '', second = ''] = paths
+    const right = await readFile(first)
+    // In the middle, and near the end: the checksum, or what it is of.
+    for (const at of [right.length - 40, Math.floor(right.length / 2)]) {
+      const wrong = Buffer.from(right)
+      wrong[at] = (wrong[at] ?? 0) ^ 1
+      await writeFile(first, wrong)
+      await writeFile(second, wrong)
+      await assert.rejects(createDumps(repo, 'main'), (error) =>
+        isErrorKind(error, 'checksum', 'format'),
+      )
+      assert.deepEqual(await readFile(first), wrong)
+      assert.deepEqual(await readFile(second), wrong)
+      await rm(second)
+      await assert.rejects(createDumps(repo, 'main'), (error) =>
+        isErrorKind(error, 'checksum', 'format'),
+      )
+      await writeFile(first, right.subarray(0, 50))
+      await writeFile(second, wrong)
+      await assert.rejects(createDumps(repo, 'main'), (error) =>
+        isErrorKind(error, 'checksum', 'format', 'crypto'),
+      )
+    }
+  }
 })
 
 test('a stanza without dumps has no sets, and is said to have none', async (t) => {

@@ -9,7 +9,14 @@ import { reading } from '../format/info-file.ts'
 import type { JsonValue } from '../format/json.ts'
 import { isDumpLabel } from '../format/label.ts'
 import { readDumpManifest } from '../format/read-dump-manifest.ts'
-import { dumpInfoKey, dumpManifestKey, dumpNotesKey, dumpPrefix } from '../format/repo-path.ts'
+import {
+  DUMP_MARK_NAME,
+  dumpInfoKey,
+  dumpManifestKey,
+  dumpMarkKey,
+  dumpNotesKey,
+  dumpPrefix,
+} from '../format/repo-path.ts'
 import { openSealedJson, sealJson } from '../format/sealed-json.ts'
 import { decryptor, generatePassphrase } from '../pipe/cipher.ts'
 import { decompressor } from '../pipe/compress.ts'
@@ -31,8 +38,11 @@ export interface DumpPlace {
 
 export interface DumpSetEntry {
   readonly label: string
-  /** `left`: without a manifest, so being made, or left by a dump that was interrupted. */
-  readonly state: 'whole' | 'left'
+  /**
+   * `left`: being made or removed, or left by what was interrupted at that. `lost`: nothing like that happened to it, and it
+   * has no manifest: that was lost, and perhaps nothing else.
+   */
+  readonly state: 'whole' | 'left' | 'lost'
 }
 
 /** Tells the key a set was encrypted with from others, and nothing more of it. */
@@ -46,15 +56,28 @@ export async function stanzasWithDumps(repo: Repo): Promise<readonly string[]> {
   return names.filter(({ kind }) => kind === 'prefix').map(({ name }) => name)
 }
 
-/** What has the shape of a set, oldest first; [] when the stanza has no dumps. Reads no file. */
+/** What has the shape of a set, oldest first; [] when the stanza has no dumps. Reads no object. */
 export async function listDumpSets(repo: Repo, stanza: string): Promise<readonly DumpSetEntry[]> {
   const sets: DumpSetEntry[] = []
   for (const { kind, name: label } of await repo.storage.names(dumpPrefix(stanza))) {
     if (kind !== 'prefix' || !isDumpLabel(label)) continue
-    const manifest = await repo.storage.stat(dumpManifestKey(stanza, label))
-    sets.push({ label, state: manifest === undefined ? 'left' : 'whole' })
+    sets.push({ label, state: await stateOf(repo, stanza, label) })
   }
   return sets
+}
+
+async function stateOf(
+  { storage }: Repo,
+  stanza: string,
+  label: string,
+): Promise<DumpSetEntry['state']> {
+  const manifestKey = dumpManifestKey(stanza, label)
+  if ((await storage.stat(manifestKey)) !== undefined) return 'whole'
+  const prefix = dumpPrefix(stanza, label)
+  const keys = (await storage.names(prefix)).map(({ name }) => `${prefix}/${name}`)
+  // Finished meanwhile.
+  if (keys.includes(manifestKey)) return 'whole'
+  return keys.length === 0 || keys.includes(dumpMarkKey(stanza, label)) ? 'left' : 'lost'
 }
 
 /** Whether the repository has the dump set. */
@@ -83,7 +106,7 @@ export async function createDumps(repo: Repo, stanza: string): Promise<DumpPlace
   } catch (error) {
     if (!isErrorKind(error, 'file-missing')) throw error
     const sets = await listDumpSets(repo, stanza)
-    if (sets.some(({ state }) => state === 'whole')) throw error
+    if (sets.some(({ state }) => state !== 'left')) throw error
   }
   const info = { cipherPass: repo.cipherPass === undefined ? undefined : generatePassphrase() }
   await saveWithCopy(repo, dumpInfoKey(stanza), renderDumpInfo(info), repo.cipherPass)
@@ -114,6 +137,24 @@ export async function loadDumpManifest(place: DumpPlace, label: string): Promise
   )
 }
 
+/** Before anything is stored of a set: what is left of it without a manifest may be removed by anyone. */
+export async function beginDumpSet(place: DumpPlace, label: string): Promise<void> {
+  await markUnfinished(place.storage, place.stanza, label)
+}
+
+const MARK = Buffer.from(
+  'This dump set was not finished, or is being removed: the next expire removes it.\n',
+)
+
+async function markUnfinished(storage: Storage, stanza: string, label: string): Promise<void> {
+  await storage.put(dumpMarkKey(stanza, label), MARK)
+}
+
+/** Of a set that has its manifest. */
+export async function clearMark(storage: Storage, stanza: string, label: string): Promise<void> {
+  await storage.remove(dumpMarkKey(stanza, label))
+}
+
 /** With it the set exists. */
 export async function saveDumpManifest(place: DumpPlace, manifest: DumpManifest): Promise<void> {
   await writeSealed(place, dumpManifestKey(place.stanza, manifest.label), {
@@ -122,14 +163,25 @@ export async function saveDumpManifest(place: DumpPlace, manifest: DumpManifest)
   })
 }
 
-/** First what makes it a set: from then on it is not listed, whatever happens. */
+/**
+ * First what makes it a set: from then on it is not listed, whatever happens. Last the mark: until then everybody knows that the
+ * manifest is not just lost.
+ */
 export async function removeDumpSet(
   storage: Storage,
   stanza: string,
   label: string,
 ): Promise<void> {
+  const prefix = dumpPrefix(stanza, label)
+  // On a disk that is full there may be no mark: room is made all the same.
+  await markUnfinished(storage, stanza, label).catch(() => undefined)
   await storage.remove(dumpManifestKey(stanza, label))
-  await storage.removeAll(dumpPrefix(stanza, label))
+  const names = await storage.names(prefix)
+  await storage.removeEach(
+    prefix,
+    names.filter(({ name }) => name !== DUMP_MARK_NAME),
+  )
+  await storage.removeAll(prefix)
 }
 
 /** What people noted on the set; empty when nothing. */

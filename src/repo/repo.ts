@@ -103,8 +103,8 @@ async function sealed(content: Buffer, pass: Secret | undefined): Promise<Buffer
 
 /**
  * An info file, from itself or its copy.
- * Both failing is one error with both messages: of their kind if equal, of the other's kind when one is only missing,
- * else `file-open` (pgBackRest 2.60).
+ * Both failing is one error with both messages: of their kind if equal, of the other's kind when one is only missing, else
+ * `file-open` (pgBackRest 2.60, which has that also for copies that are damaged in two ways: those are `checksum` or `crypto`).
  */
 export async function loadWithCopy<T>(
   repo: Repo,
@@ -133,11 +133,16 @@ function bothFailed(repo: Repo, key: string, first: AppError, second: AppError):
   )
 }
 
+const DAMAGE: ReadonlySet<ErrorKind> = new Set(['checksum', 'format', 'crypto'])
+
 function kindOfBoth(first: ErrorKind, second: ErrorKind): ErrorKind {
   if (first === second) return first
   if (first === 'file-missing') return second
   if (second === 'file-missing') return first
-  return 'file-open'
+  const both = [first, second]
+  if (!both.every((kind) => DAMAGE.has(kind))) return 'file-open'
+  // With a wrong passphrase nothing is ever so near to right that only its checksum is wrong.
+  return both.includes('checksum') ? 'checksum' : 'crypto'
 }
 
 export async function saveWithCopy(

@@ -345,17 +345,33 @@ test('notes on a dump set are added, changed and removed, and its manifest stays
 test('expire keeps the newest dump sets and removes what interrupted dumps left', async () => {
   const labels = await sealed.labels()
   const left = join(sealed.repoPath, 'dump/demo/20200101-000000L')
-  await mkdir(left)
-  await writeFile(join(left, '0001.dump.zst'), 'x')
+  const lost = join(sealed.repoPath, 'dump/demo/20190101-000000L')
+  for (const folder of [left, lost]) {
+    await mkdir(folder)
+    await writeFile(join(folder, '0001.dump.zst'), 'x')
+  }
+  await writeFile(join(left, 'unfinished'), '')
   const explained = sealed.context(['--repo1-retention-dump=2', '--explain', 'expire'])
   await expire(explained.context)
   assert.match(explained.output(), /remove 20200101-000000L: left by a dump that did not end/)
+  assert.match(explained.output(), /keep {3}20190101-000000L: its manifest is missing/)
   assert.deepEqual(await sealed.labels(), labels)
 
-  await expire(sealed.context(['--repo1-retention-dump=2', 'expire']).context)
+  const expired = sealed.context(['--repo1-retention-dump=2', 'expire'])
+  await expire(expired.context)
   const kept = labels.slice(-2)
   assert.deepEqual(await sealed.labels(), kept)
   assert(!existsSync(left))
+  assert.match(expired.logText(), /WARN: .*dump set 20190101-000000L has lost its manifest/)
+  assert.match(
+    await verified(sealed),
+    /^103 repo1 20190101-000000L: damaged.*\n.*manifest\.json: missing/,
+  )
+  const told = sealed.context(['info'])
+  await info(told.context)
+  assert.match(told.output(), /dump: 20190101-000000L\n +error: its manifest is missing/)
+  await expire(sealed.context(['--set=20190101-000000L', 'expire']).context)
+  assert(!existsSync(lost))
   await expire(
     sealed.context(['--repo1-retention-dump=1', '--repo1-retention-dump-type=time', 'expire'])
       .context,

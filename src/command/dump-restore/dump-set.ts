@@ -47,7 +47,8 @@ async function dumpSetIn(
   const sets = await listDumpSets(repo, stanza)
   const whole = sets.filter(({ state }) => state === 'whole').map((set) => set.label)
   const chosen = label ?? whole.at(-1)
-  if (chosen === undefined || !whole.includes(chosen)) return undefined
+  const found = sets.find((set) => set.label === chosen && set.state !== 'left')
+  if (chosen === undefined || found === undefined) return undefined
   const place = await openDumps(repo, stanza)
   return { place, manifest: await loadDumpManifest(place, chosen) }
 }

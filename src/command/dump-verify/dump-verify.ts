@@ -73,7 +73,7 @@ async function verifyRepo(
     const checking = { context, place, programs: await clientPrograms(context) }
     const checked = await checkSet(checking, label)
     // Expired meanwhile: that is no problem of the repository.
-    if (await isGone(place, checked)) continue
+    if (state === 'whole' && (await isGone(place, checked))) continue
     reports.push({ repo: repo.key, status: statusOf(checked), ...checked })
   }
   return reports

@@ -14,6 +14,8 @@ import { outputOf } from '../../postgres/program.ts'
 import type { PsqlSession } from '../../postgres/psql.ts'
 import { databaseConninfo } from '../../postgres/server-address.ts'
 import {
+  beginDumpSet,
+  clearMark,
   createDumps,
   type DumpPlace,
   keyIdOf,
@@ -119,12 +121,13 @@ interface Making {
 async function makeSet(context: Context, making: Making): Promise<DumpManifest> {
   const { place, label } = making.set
   const prefix = dumpPrefix(place.stanza, label)
+  let manifest: DumpManifest
   try {
-    const manifest = await fillSet(context, making)
+    await beginDumpSet(place, label)
+    manifest = await fillSet(context, making)
     await place.storage.sync(prefix)
     context.signal.throwIfAborted()
     await saveDumpManifest(place, manifest)
-    return manifest
   } catch (error) {
     try {
       // Its manifest may be there: only the last step of storing it may have failed.
@@ -139,6 +142,11 @@ async function makeSet(context: Context, making: Making): Promise<DumpManifest> 
   } finally {
     context.progress(undefined)
   }
+  await clearMark(place.storage, place.stanza, label).catch((error: unknown) => {
+    // The set is whole; the next expire removes the mark.
+    context.log.warn(`dump set ${label} is still marked as unfinished: ${asAppError(error).text}`)
+  })
+  return manifest
 }
 
 async function fillSet(context: Context, making: Making): Promise<DumpManifest> {

@@ -1,7 +1,14 @@
 /** Removes dump sets past their retention, and what interrupted dumps left. */
 import { AppError } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
-import { listDumpSets, loadDumpManifest, openDumps, removeDumpSet } from '../../repo/dump-sets.ts'
+import {
+  clearMark,
+  type DumpSetEntry,
+  listDumpSets,
+  loadDumpManifest,
+  openDumps,
+  removeDumpSet,
+} from '../../repo/dump-sets.ts'
 import type { Repo } from '../../repo/repo.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import { decideDumps, type DumpFate, type DumpRules, type ListedDump } from './dump-retention.ts'
@@ -23,16 +30,25 @@ export async function expireDumps(
   const stanza = stanzaOf(context)
   const sets = await listDumpSets(repo, stanza)
   if (sets.length === 0) return []
-  const left = sets.filter(({ state }) => state === 'left').map(({ label }) => label)
-  const whole = sets.filter(({ state }) => state === 'whole').map(({ label }) => label)
+  const labelled = (state: DumpSetEntry['state']): readonly string[] =>
+    sets.filter((set) => set.state === state).map(({ label }) => label)
+  const whole = labelled('whole')
+  const lost = labelled('lost')
   const fates = [
-    ...(await fatesOf(context, { repo, stanza, whole }, request)),
-    ...(request.kind === 'retention' ? left.map(leftFate) : []),
-  ]
+    ...(request.kind === 'set'
+      ? asked([...whole, ...lost], request.label)
+      : await fatesOf(context, { repo, stanza, whole })),
+    ...(request.kind === 'retention'
+      ? [...lost.map(lostFate), ...labelled('left').map(leftFate)]
+      : []),
+  ].toSorted((one, other) => (one.label < other.label ? -1 : 1))
   if (request.mode === 'explain') return fates
   const say = sayFor(context, request.mode, repo.key)
   for (const fate of fates) {
     if (fate.action === 'remove') await remove({ repo, stanza, say }, fate, request.mode)
+    else if (lost.includes(fate.label)) warnOfLost(say, fate.label)
+    // Of a dump that was killed when all but this was done.
+    else if (request.mode === 'do') await clearMark(repo.storage, stanza, fate.label)
   }
   return fates
 }
@@ -44,18 +60,18 @@ interface Sets {
   readonly whole: readonly string[]
 }
 
+function asked(labels: readonly string[], wanted: string | undefined): readonly DumpFate[] {
+  return labels.map((label) =>
+    label === wanted
+      ? { label, action: 'remove', reason: 'asked for by --set' }
+      : { label, action: 'keep', reason: 'another one was asked for' },
+  )
+}
+
 async function fatesOf(
   { config, clock }: Context,
   { repo, stanza, whole }: Sets,
-  { kind, label: asked }: DumpExpiry,
 ): Promise<readonly DumpFate[]> {
-  if (kind === 'set') {
-    return whole.map((label) =>
-      label === asked
-        ? { label, action: 'remove', reason: 'asked for by --set' }
-        : { label, action: 'keep', reason: 'another one was asked for' },
-    )
-  }
   const rules = dumpRules(config, repo.key)
   if (rules.keep === undefined || rules.type === 'count') {
     return decideDumps(
@@ -97,6 +113,18 @@ function assertClock(dumps: readonly ListedDump[], nowMs: number): void {
 
 function leftFate(label: string): DumpFate {
   return { label, action: 'remove', reason: 'left by a dump that did not end' }
+}
+
+/** pgBackRest removes what has no manifest. Nobody knows how this came, and what it holds may be all there is. */
+function lostFate(label: string): DumpFate {
+  return { label, action: 'keep', reason: 'its manifest is missing, and nobody began to remove it' }
+}
+
+function warnOfLost(say: Say, label: string): void {
+  say.warn(
+    `dump set ${label} has lost its manifest; it is not removed\n` +
+      `HINT: is it being copied? Its dumps can be restored without pgsurety; --set=${label} removes it.`,
+  )
 }
 
 interface Removing {

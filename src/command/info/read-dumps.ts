@@ -22,6 +22,10 @@ export async function readDumps(
   for (const set of await listDumpSets(repo, stanza)) {
     if (set.state === 'left' || (label !== undefined && set.label !== label)) continue
     const found = { repoKey: repo.key, label: set.label }
+    if (set.state === 'lost') {
+      dumps.push({ ...found, content: undefined, problem: 'its manifest is missing' })
+      continue
+    }
     try {
       place ??= await openDumps(repo, stanza)
       dumps.push({ ...found, content: await readContent(place, set.label), problem: undefined })
