@@ -1,5 +1,6 @@
 /** What two schemas say, fact by fact. Pure. */
 import type { DatabaseFingerprint, SchemaFact } from '../format/fingerprint.ts'
+import { UNREADABLE } from './sql.ts'
 import { isWorded, withFlatChains } from './wording.ts'
 
 export interface FactDifference {
@@ -41,6 +42,7 @@ export function compareFacts(
   const there = new Map(restored.facts.filter(counts).map((fact) => [factKey(fact), fact] as const))
   const differences: FactDifference[] = []
   const remarks: string[] = []
+  const isNowOwner = ignoreKinds.has('owner') ? ownersOf(source, restored) : () => false
   let equal = 0
   for (const fact of source.facts.filter(counts)) {
     const key = factKey(fact)
@@ -48,7 +50,10 @@ export function compareFacts(
     there.delete(key)
     const isRemark = REMARK_KINDS.has(fact.kind)
     if (other === undefined) {
-      if (!isRemark) differences.push(missing(fact))
+      if (isNowOwner(fact)) equal += 1
+      else if (!isRemark) differences.push(missing(fact))
+    } else if ([fact, other].some(({ definition }) => definition === UNREADABLE)) {
+      differences.push(unread(fact, other))
     } else if (saysTheSame(fact, other, wordings.get(key))) {
       equal += 1
     } else if (isRemark) {
@@ -63,6 +68,30 @@ export function compareFacts(
     if (!REMARK_KINDS.has(fact.kind)) differences.push(extra(fact))
   }
   return { differences, equal, remarks }
+}
+
+/** Whether a grant of the source is to a role that owns the restored object, and so needs none. */
+function ownersOf(
+  { facts }: DatabaseFingerprint,
+  restored: DatabaseFingerprint,
+): (fact: SchemaFact) => boolean {
+  const owners = new Map(
+    restored.facts
+      .filter(({ kind }) => kind === 'owner')
+      .map(({ name, definition }) => [name, definition]),
+  )
+  // A column is its table's.
+  const tables = new Map(
+    facts
+      .filter(({ kind, name }) => kind === 'owner' && /^(?:foreign )?table /.test(name))
+      .map(({ name, oid }) => [oid, name]),
+  )
+  return ({ kind, name, oid }) => {
+    const [, object = '', role] = /^(.*) to (.*): [A-Z ]+$/s.exec(name) ?? []
+    if (kind !== 'grant' || role === undefined) return false
+    const owned = /^(?:foreign )?table column /.test(object) ? tables.get(oid) : object
+    return owned !== undefined && owners.get(owned) === role
+  }
 }
 
 /** The machine decides, not the dump. That the thing is there is a fact of another kind. */
@@ -108,6 +137,15 @@ function difference(
     reason: unknown ? `worded by PostgreSQL ${sourceMajor} and ${restoredMajor}` : '',
   }
 }
+
+const unread = (source: SchemaFact, restored: SchemaFact): FactDifference => ({
+  kind: source.kind,
+  name: source.name,
+  result: 'not-comparable',
+  source: source.definition,
+  restored: restored.definition,
+  reason: 'its options may not be read by this user',
+})
 
 const missing = ({ kind, name, definition }: SchemaFact): FactDifference => ({
   kind,

@@ -9,6 +9,7 @@ import type {
 import { openRowDigester } from '../pipe/codecs.ts'
 import { type Comparison, type ComparisonOptions, compareFingerprints } from './compare.ts'
 import { factKey } from './compare-facts.ts'
+import { UNREADABLE } from './sql.ts'
 import { coverLike, coverUpTo, rowsQuery, type TableShape } from './tables.ts'
 
 const EMPTY: DatabaseFingerprint = {
@@ -186,6 +187,51 @@ test('large objects that nobody could read are no proof', () => {
   const uncovered = [{ kind: 'large objects', name: 'large objects', reason: '' }] as const
 
   assert.equal(compare({ uncovered }, { uncovered }).verdict, 'not-comparable')
+  const largeObjects = { count: '1', sizeBytes: '5', digest: '1'.repeat(64) }
+  for (const found of [
+    compare({ largeObjects }, { uncovered }),
+    compare({ uncovered }, { largeObjects }),
+  ]) {
+    assert.equal(found.verdict, 'not-comparable')
+    assert.equal(found.largeObjects.result, 'not-comparable')
+  }
+})
+
+const ownedBy = (definition: string): SchemaFact => ({
+  kind: 'owner',
+  name: 'table s.t',
+  definition,
+  oid: 7,
+})
+
+test('without owners, what was granted to the role that owns it now is no difference', () => {
+  const grants = ['table s.t to app: SELECT', 'table column s.t.c to app: UPDATE'].map(
+    (name): SchemaFact => ({ kind: 'grant', name, definition: 'granted', oid: 7 }),
+  )
+  const source = { facts: [ownedBy('stock'), ...grants] }
+  const verdictFor = (name: string, ...ignored: readonly string[]): string =>
+    compare(source, { facts: [ownedBy(name)] }, { ignoreKinds: new Set(ignored) }).verdict
+
+  assert.equal(verdictFor('app', 'owner'), 'exact')
+  assert.equal(verdictFor('somebody', 'owner'), 'differs')
+  assert.equal(verdictFor('app'), 'differs')
+})
+
+const mapping = (definition: string): Pick<DatabaseFingerprint, 'facts'> => ({
+  facts: [{ kind: 'user mapping', name: 'app on afar', definition }],
+})
+
+test('options that somebody could not read are no proof, and no difference either', () => {
+  const known = mapping('; options digest 12')
+
+  assert.equal(compare(known, known).verdict, 'exact')
+  for (const [source, restored] of [
+    [known, mapping(UNREADABLE)],
+    [mapping(UNREADABLE), known],
+    [mapping(UNREADABLE), mapping(UNREADABLE)],
+  ] as const) {
+    assert.equal(compare(source, restored).verdict, 'not-comparable')
+  }
 })
 
 const SHAPE: TableShape = {

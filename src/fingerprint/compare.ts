@@ -20,7 +20,10 @@ export interface Comparison {
   readonly verdict: 'exact' | 'sampled' | 'differs' | 'not-comparable'
   readonly tables: readonly TableComparison[]
   readonly sequences: readonly SequenceComparison[]
-  readonly largeObjects: { readonly result: 'exact' | 'differs'; readonly detail: string }
+  readonly largeObjects: {
+    readonly result: 'exact' | 'differs' | 'not-comparable'
+    readonly detail: string
+  }
   /** Those that differ or cannot be compared. */
   readonly facts: readonly FactDifference[]
   readonly factsEqual: number
@@ -48,10 +51,7 @@ export function compareFingerprints(
   const facts = compareFacts(source, restored, options)
   const found = [...tables, ...sequences, largeObjects, ...facts.differences]
   const differs = found.some(({ result }) => DIFFERENT.has(result))
-  const unreadable = [source, restored].some(({ uncovered }) =>
-    uncovered.some(({ kind }) => kind === 'large objects'),
-  )
-  const unknown = unreadable || found.some(({ result }) => result === 'not-comparable')
+  const unknown = found.some(({ result }) => result === 'not-comparable')
   const partly = tables.some(({ result }) => result !== 'exact')
   return {
     verdict: differs ? 'differs' : unknown ? 'not-comparable' : partly ? 'sampled' : 'exact',
@@ -114,9 +114,14 @@ function compareSequence(
 }
 
 function compareLargeObjects(
-  { largeObjects: source }: DatabaseFingerprint,
-  { largeObjects: restored }: DatabaseFingerprint,
+  dumped: DatabaseFingerprint,
+  found: DatabaseFingerprint,
 ): Comparison['largeObjects'] {
+  const unread = [dumped, found]
+    .flatMap(({ uncovered }) => uncovered)
+    .find(({ kind }) => kind === 'large objects')
+  if (unread !== undefined) return { result: 'not-comparable', detail: unread.reason }
+  const [source, restored] = [dumped.largeObjects, found.largeObjects]
   if (source.digest === restored.digest) return { result: 'exact', detail: '' }
   return {
     result: 'differs',

@@ -8,6 +8,7 @@ import {
   notOfExtension,
   parts,
   sorted,
+  UNREADABLE,
   when,
 } from './sql.ts'
 
@@ -118,10 +119,16 @@ ${head('foreign server', 'pg_foreign_server')}, ${parts(
   labelled('options digest', digestOf('o.srvoptions')),
 )} as definition from ${objects('pg_foreign_server')}`
 
+/** By the rules of pg_user_mappings, which has no options for who may not see them. */
+const maySeeOptions = `o.umoptions is not null or current_setting('is_superuser')::bool
+  or case o.umuser when 0 then pg_has_role(s.srvowner, 'usage')
+    else o.usename = current_user and (pg_has_role(s.srvowner, 'usage') or has_server_privilege(s.oid, 'usage')) end`
+
 const USER_MAPPINGS = `
 select 'user mapping' as kind, quote_ident(o.usename) || ' on ' || quote_ident(o.srvname) as name, o.umid::text as oid,
-  ${parts("''", labelled('options digest', digestOf('o.umoptions')))} as definition
-from pg_user_mappings o where ${notOfExtension('pg_user_mapping', 'o.umid')}`
+  case when ${maySeeOptions} then ${parts("''", labelled('options digest', digestOf('o.umoptions')))}
+    else '${UNREADABLE}' end as definition
+from pg_user_mappings o join pg_foreign_server s on s.oid = o.srvid where ${notOfExtension('pg_user_mapping', 'o.umid')}`
 
 export const DATABASE_FACTS: readonly string[] = [
   EXTENSIONS,

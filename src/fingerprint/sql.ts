@@ -31,6 +31,9 @@ export const sorted = (array: string): string =>
 export const digestOf = (options: string): string =>
   `encode(sha256(convert_to(${sorted(options)}, 'UTF8')), 'hex')`
 
+/** Stands for options that the user who asked may not see. Nothing is equal to it, not even itself. */
+export const UNREADABLE = 'options not readable'
+
 /** Parts that are there, in one line. */
 export const parts = (...each: readonly string[]): string => `concat_ws('; ', ${each.join(', ')})`
 

@@ -50,11 +50,13 @@ export interface DatabaseDefinition {
       }[]
     | null
   /** Of pg_db_role_setting: role null is every role. */
-  readonly settings: readonly {
-    readonly role: string | null
-    readonly name: string
-    readonly value: string
-  }[]
+  readonly settings: readonly DatabaseSetting[]
+}
+
+export interface DatabaseSetting {
+  readonly role: string | null
+  readonly name: string
+  readonly value: string
 }
 
 export interface DumpedDatabase {

@@ -24,6 +24,7 @@ const asThere: Deviations = {
   tablespace: 'fast',
   privileges: 'kept',
   missingRoles: new Set(),
+  refusedSettings: [],
 }
 
 function created(part: Partial<DatabaseDefinition>, major: number): string {

@@ -1,6 +1,6 @@
 /** SQL that makes a database like the one that was dumped. Pure. */
 import { AppError } from '../../base/error.ts'
-import type { DatabaseDefinition } from '../../format/dump-manifest.ts'
+import type { DatabaseDefinition, DatabaseSetting } from '../../format/dump-manifest.ts'
 import { sqlName, sqlText } from '../../postgres/quote.ts'
 
 /** Deviations from the source that were decided, and said, before. */
@@ -12,6 +12,7 @@ export interface Deviations {
   readonly privileges: 'kept' | 'left-out'
   /** Roles that are not there: grants to them and settings of theirs are left out. */
   readonly missingRoles: ReadonlySet<string>
+  readonly refusedSettings: readonly DatabaseSetting[]
 }
 
 const PROVIDER_SINCE_MAJOR = 15
@@ -68,16 +69,24 @@ const LISTS_OF_NAMES: ReadonlySet<string> = new Set([
 export function settingsSql(
   name: string,
   { settings }: DatabaseDefinition,
-  { missingRoles }: Deviations,
+  { missingRoles, refusedSettings }: Deviations,
 ): readonly string[] {
-  const database = sqlName(name)
   return settings
     .filter(({ role }) => role === null || !missingRoles.has(role))
-    .map(({ role, name: setting, value }) => {
-      const where =
-        role === null ? `database ${database}` : `role ${sqlName(role)} in database ${database}`
-      return `alter ${where} set ${setting} to ${settingSql(setting, value)}`
-    })
+    .filter((setting) => !refusedSettings.includes(setting))
+    .map((setting) => settingSql(setting, name))
+}
+
+function settingSql({ role, name, value }: DatabaseSetting, database: string): string {
+  const where = role === null ? '' : `role ${sqlName(role)} in `
+  return `alter ${where}database ${sqlName(database)} set ${name} to ${valueSql(name, value)}`
+}
+
+/** To be tried where that database is not there yet: what needs the same rights and takes the same values. */
+export function settingTrialSql(setting: DatabaseSetting, database: string): string {
+  const { role, name, value } = setting
+  if (role !== null) return settingSql(setting, database)
+  return `alter role current_user set ${name} to ${valueSql(name, value)}`
 }
 
 /** Comment, grants and connection limit: with them others may come in. */
@@ -97,7 +106,7 @@ export function openDatabaseSql(
   ]
 }
 
-function settingSql(name: string, value: string): string {
+function valueSql(name: string, value: string): string {
   if (!LISTS_OF_NAMES.has(name.toLowerCase())) return sqlText(value)
   const elements = [...value.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,"\s]+))\s*(?:,|$)/g)].map(
     ([, quoted, plain = '']) => quoted?.replaceAll('""', '"') ?? plain,

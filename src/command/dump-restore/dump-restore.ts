@@ -63,7 +63,7 @@ async function readGlobals({ place, manifest }: DumpSet, target: Target): Promis
     throw new AppError('file-missing', `dump set ${manifest.label} holds no roles (--globals)`)
   }
   const script = await collect(readDumpObject(place, manifest, globals), GLOBALS_BYTES_MAX)
-  return planGlobals(script.toString('utf8'), new Set(target.server.roles.keys()))
+  return planGlobals(script.toString('utf8'), target.server)
 }
 
 /** Everything that stands against it at once: nobody likes to learn it one by one. */

@@ -30,13 +30,16 @@ CREATE TABLESPACE ts OWNER postgres LOCATION '/ts';
 `
 
 test('roles that are not there are made with all that is said of them; others stay as they are', () => {
-  const { statements, newRoles, leftOut } = planGlobals(SCRIPT, new Set(['postgres']))
+  const { statements, newRoles, leftOut } = planGlobals(SCRIPT, {
+    isSuperuser: true,
+    roles: new Set(['postgres']),
+  })
 
   assert.deepEqual(statements, [
     'CREATE ROLE app',
-    "ALTER ROLE app WITH NOSUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$4096:a;b''c'",
+    "ALTER ROLE app WITH LOGIN PASSWORD 'SCRAM-SHA-256$4096:a;b''c'",
     'CREATE ROLE "odd ""role"',
-    'ALTER ROLE "odd ""role" WITH NOSUPERUSER NOLOGIN',
+    'ALTER ROLE "odd ""role" WITH',
     `COMMENT ON ROLE "odd ""role" IS 'two\nlines; -- no comment'`,
     'GRANT app TO "odd ""role" WITH INHERIT TRUE GRANTED BY postgres',
   ])
@@ -44,5 +47,24 @@ test('roles that are not there are made with all that is said of them; others st
   assert.deepEqual(leftOut, [
     "role 'postgres' is there and stays as it is",
     "tablespaces are not made: their directories are this host's",
+  ])
+})
+
+test('who is no superuser names no attribute that he need not, and nobody else as the grantor', () => {
+  const script = `
+CREATE ROLE "a WITH b";
+ALTER ROLE "a WITH b" WITH NOSUPERUSER NOINHERIT CREATEROLE NOCREATEDB LOGIN NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3 PASSWORD 'NOLOGIN';
+GRANT app TO "a WITH b" WITH INHERIT TRUE GRANTED BY "post gres";
+`
+  const target = { isSuperuser: false, roles: new Set(['app']) }
+  const { statements, leftOut } = planGlobals(script, target)
+
+  assert.deepEqual(statements, [
+    'CREATE ROLE "a WITH b"',
+    `ALTER ROLE "a WITH b" WITH NOINHERIT CREATEROLE LOGIN CONNECTION LIMIT 3 PASSWORD 'NOLOGIN'`,
+    'GRANT app TO "a WITH b" WITH INHERIT TRUE',
+  ])
+  assert.deepEqual(leftOut, [
+    'memberships are granted by this user: only a superuser may name another one',
   ])
 })

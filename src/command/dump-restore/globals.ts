@@ -11,8 +11,14 @@ export interface GlobalsPlan {
   readonly leftOut: readonly string[]
 }
 
-/** `script` as pg_dumpall writes it; `existing`: roles that are there. Pure. */
-export function planGlobals(script: string, existing: ReadonlySet<string>): GlobalsPlan {
+export interface GlobalsTarget {
+  readonly isSuperuser: boolean
+  /** Those that are there. */
+  readonly roles: Pick<ReadonlySet<string>, 'has'>
+}
+
+/** `script` as pg_dumpall writes it. Pure. */
+export function planGlobals(script: string, target: GlobalsTarget): GlobalsPlan {
   const newRoles = new Set<string>()
   const leftOut = new Set<string>()
   const statements: string[] = []
@@ -24,14 +30,40 @@ export function planGlobals(script: string, existing: ReadonlySet<string>): Glob
       if (what === 'TABLESPACE') leftOut.add(NO_TABLESPACES)
       continue
     }
-    if (ofRole && verb === 'CREATE' && !existing.has(role)) newRoles.add(role)
-    if (newRoles.has(role)) statements.push(statement)
+    if (ofRole && verb === 'CREATE' && !target.roles.has(role)) newRoles.add(role)
+    if (newRoles.has(role)) statements.push(withoutUsual(statement))
     else leftOut.add(`role '${role}' is there and stays as it is`)
   }
-  return { statements, newRoles, leftOut: [...leftOut] }
+  const plan = { statements, newRoles, leftOut: [...leftOut] }
+  return target.isSuperuser ? plan : withoutGrantors(plan)
 }
 
+function withoutGrantors(plan: GlobalsPlan): GlobalsPlan {
+  const { statements, leftOut } = plan
+  if (!statements.some((statement) => GRANTOR.test(statement))) return plan
+  return {
+    ...plan,
+    statements: statements.map((statement) => statement.replace(GRANTOR, '')),
+    leftOut: [...leftOut, NO_GRANTORS],
+  }
+}
+
+const NO_GRANTORS = 'memberships are granted by this user: only a superuser may name another one'
 const NO_TABLESPACES = "tablespaces are not made: their directories are this host's"
+
+const GRANTOR = / GRANTED BY (?:"(?:[^"]|"")*"|[\w$]+)$/
+
+const ATTRIBUTES =
+  /^(?<head>ALTER ROLE (?:"(?:[^"]|"")*"|[\w$]+) WITH)(?<words>(?: (?:NO)?(?:SUPERUSER|INHERIT|CREATEROLE|CREATEDB|LOGIN|REPLICATION|BYPASSRLS))+)/
+const USUAL_ATTRIBUTES = /^(?:INHERIT|NO(?!INHERIT).*)$/
+
+/** Without the attributes that every new role has: to say even `NOSUPERUSER` takes a superuser. */
+function withoutUsual(statement: string): string {
+  return statement.replace(ATTRIBUTES, (_all, head: string, words: string) => {
+    const left = words.split(' ').filter((word) => word !== '' && !USUAL_ATTRIBUTES.test(word))
+    return [head, ...left].join(' ')
+  })
+}
 
 const NAME = /"(?:[^"]|"")*"|[\w$]+/g
 

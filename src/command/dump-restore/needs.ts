@@ -2,37 +2,48 @@
 import type { TocEntry } from '../../format/archive-toc.ts'
 
 export interface Needs {
-  /** Role → how many objects it owns. */
-  readonly owners: ReadonlyMap<string, number>
+  /** Roles that own objects. */
+  readonly owners: ReadonlySet<string>
   /** Roles that are named in grants and default privileges. */
   readonly grantees: ReadonlySet<string>
+  /** Roles whose default privileges are set. */
+  readonly defaulting: ReadonlySet<string>
   /** Roles without which policies and user mappings cannot be made. */
   readonly mentioned: ReadonlySet<string>
   readonly extensions: ReadonlySet<string>
   readonly tablespaces: ReadonlySet<string>
   /** Tables and indexes: who reads all of them in one transaction locks as many. */
   readonly relations: number
+  /** What PostgreSQL lets only superusers make; extensions say that themselves. */
+  readonly ofSuperusers: readonly TocEntry[]
 }
 
 export function needsOf(entries: readonly TocEntry[]): Needs {
-  const owners = new Map<string, number>()
-  const grantees = new Set<string>()
-  const mentioned = new Set<string>()
-  const extensions = new Set<string>()
-  const tablespaces = new Set<string>()
-  let relations = 0
-  for (const { kind, tag, owner, tablespace, definition } of entries) {
-    if (isOfDatabase(kind, tag)) continue
-    if (owner !== undefined) owners.set(owner, (owners.get(owner) ?? 0) + 1)
-    if (tablespace !== undefined) tablespaces.add(tablespace)
-    if (RELATIONS.has(kind)) relations += 1
-    if (kind === 'EXTENSION') extensions.add(tag)
-    if (GRANTING.has(kind)) addAll(grantees, rolesIn(definition))
-    if (MENTIONING.has(kind)) addAll(mentioned, rolesIn(beforeConditions(definition)))
+  const own = entries.filter(({ kind, tag }) => !isOfDatabase(kind, tag))
+  const of = (kinds: ReadonlySet<string>): readonly TocEntry[] =>
+    own.filter(({ kind }) => kinds.has(kind))
+  return {
+    owners: setOf(own.filter(({ kind }) => !OF_OTHERS.has(kind)).map(({ owner }) => owner)),
+    grantees: setOf(of(GRANTING).flatMap(({ definition }) => rolesIn(definition))),
+    defaulting: setOf(of(DEFAULTING).map(({ owner }) => owner)),
+    mentioned: setOf(
+      of(MENTIONING).flatMap(({ definition }) => rolesIn(beforeConditions(definition))),
+    ),
+    extensions: setOf(of(EXTENSIONS).map(({ tag }) => tag)),
+    tablespaces: setOf(own.map(({ tablespace }) => tablespace)),
+    relations: of(RELATIONS).length,
+    ofSuperusers: own.filter(isOfSuperusers),
   }
-  return { owners, grantees, mentioned, extensions, tablespaces, relations }
 }
 
+function setOf(names: readonly (string | undefined)[]): ReadonlySet<string> {
+  return new Set(names.filter((name) => name !== undefined))
+}
+
+/** Said of roles, or of objects that have an entry of their own, or that every database has: schema `public` belongs to nobody's role. */
+const OF_OTHERS: ReadonlySet<string> = new Set(['ACL', 'COMMENT', 'DEFAULT ACL', 'SECURITY LABEL'])
+const DEFAULTING: ReadonlySet<string> = new Set(['DEFAULT ACL'])
+const EXTENSIONS: ReadonlySet<string> = new Set(['EXTENSION'])
 const GRANTING: ReadonlySet<string> = new Set(['ACL', 'DEFAULT ACL'])
 const MENTIONING: ReadonlySet<string> = new Set(['POLICY', 'USER MAPPING'])
 
@@ -41,12 +52,36 @@ function isOfDatabase(kind: string, tag: string): boolean {
   return kind === 'DATABASE' || kind === 'DATABASE PROPERTIES' || tag.startsWith('DATABASE ')
 }
 
+const SUPERUSER_KINDS: ReadonlySet<string> = new Set([
+  'ACCESS METHOD',
+  'EVENT TRIGGER',
+  'FOREIGN DATA WRAPPER',
+  'OPERATOR CLASS',
+  'OPERATOR FAMILY',
+  'PROCEDURAL LANGUAGE',
+  'PUBLICATION TABLES IN SCHEMA',
+  'SHELL TYPE',
+  'SUBSCRIPTION',
+  'TEXT SEARCH PARSER',
+  'TEXT SEARCH TEMPLATE',
+])
+
+/** By what pg_dump writes, and before anything that a user wrote. */
+const SUPERUSER_WORDS: ReadonlyMap<string, RegExp> = new Map([
+  ['ACL', /^SET SESSION AUTHORIZATION /m],
+  ['AGGREGATE', /^ +STYPE = "?internal"?,?$/m],
+  ['CAST', /\bWITHOUT FUNCTION\b/],
+  ['FUNCTION', /^[^$]*?\n +LANGUAGE (?:"?(?:c|internal)"?[ \n]|[^\n]*\b(?:LEAKPROOF|SUPPORT)\b)/],
+  ['PUBLICATION', /\bFOR ALL TABLES\b/],
+  ['TYPE', /^CREATE TYPE [^\n]*\(\n +INTERNALLENGTH = /],
+])
+
+function isOfSuperusers({ kind, definition }: TocEntry): boolean {
+  return SUPERUSER_KINDS.has(kind) || SUPERUSER_WORDS.get(kind)?.test(definition) === true
+}
+
 /** A constraint mostly has an index. */
 const RELATIONS: ReadonlySet<string> = new Set(['TABLE', 'INDEX', 'CONSTRAINT', 'SEQUENCE'])
-
-function addAll(set: Set<string>, names: Iterable<string>): void {
-  for (const name of names) set.add(name)
-}
 
 const TOKEN = /"(?:[^"]|"")*"|'(?:[^']|'')*'|[\w$]+|\S/g
 const NO_ROLES: ReadonlySet<string> = new Set([

@@ -7,10 +7,11 @@ import type { Deviations } from './database-sql.ts'
 import type { DumpSet } from './dump-set.ts'
 import { needsOf } from './needs.ts'
 import type { Target } from './open-target.ts'
-import { deviationsFor, type Finding, findings, type Situation } from './preflight.ts'
+import { deviationsFor, findings } from './preflight.ts'
 import type { Request } from './request.ts'
 import { dataList, runLists, type RunLists, type Selection, selectEntries } from './selection.ts'
-import { freeBytesAt, tryLocale } from './target.ts'
+import type { Finding, Situation } from './situation.ts'
+import { freeBytesAt, tryLocale, trySettings } from './target.ts'
 
 export interface ArchivePlan {
   readonly archive: DumpArchive
@@ -66,6 +67,7 @@ export async function planDatabase(
     selection,
     target: server,
     locale: await tryLocale(target.session, source.definition),
+    refusedSettings: await trySettings(target.session, source.definition, server),
     freeBytes: await freeBytesAt(server.dataDirectory, target.client.address.env['PGHOST']),
   }
   return {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DumpedDatabase } from '../../format/dump-manifest.ts'
 import type { Needs } from './needs.ts'
-import { deviationsFor, findings, type Situation, type Wish } from './preflight.ts'
+import { deviationsFor, findings } from './preflight.ts'
+import type { Situation, Wish } from './situation.ts'
 import type { TargetServer } from './target.ts'
 
 const source: DumpedDatabase = {
@@ -44,24 +45,27 @@ const target: TargetServer = {
     ['reader', true],
     ['postgres', true],
   ]),
+  newRolesAre: 'ours',
   tablespaces: new Set(['pg_default']),
   extensions: new Map([
     ['citext', { defaultVersion: '1.6', versions: new Set(['1.6']), needsSuperuser: true }],
   ]),
   databases: new Map([
-    ['postgres', { comment: '', isOpen: true, subscriptions: [], sessions: [] }],
+    ['postgres', { owner: 'postgres', comment: '', isOpen: true, subscriptions: [], sessions: [] }],
   ]),
   lockSlots: 6400,
   dataDirectory: '/data',
 }
 
 const needs: Needs = {
-  owners: new Map([['app', 3]]),
+  owners: new Set(['app']),
   grantees: new Set(['reader']),
+  defaulting: new Set(),
   mentioned: new Set(),
   extensions: new Set(['citext']),
   tablespaces: new Set(),
   relations: 10,
+  ofSuperusers: [],
 }
 
 const situation: Situation = {
@@ -79,6 +83,7 @@ const situation: Situation = {
   },
   target,
   locale: { problem: undefined, version: '2.36' },
+  refusedSettings: [],
   freeBytes: 1024 ** 4,
 }
 
@@ -125,23 +130,47 @@ test('an older server, an older pg_restore and a standby are refused', () => {
 
 test('a database that is there is refused, unless it is the one that is named to be replaced', () => {
   const databases = new Map([
-    ['shop', { comment: '', isOpen: true, subscriptions: [], sessions: [] }],
-    ['postgres', { comment: '', isOpen: true, subscriptions: [], sessions: [] }],
+    ['shop', { owner: 'postgres', comment: '', isOpen: true, subscriptions: [], sessions: [] }],
+    ['postgres', { owner: 'postgres', comment: '', isOpen: true, subscriptions: [], sessions: [] }],
   ])
   assert.match(told({}, { databases }).join(), /'shop' exists.*--to-database.*--replace='shop'/)
   assert.deepEqual(told({}, { databases }, { replace: 'shop' }), [])
   assert.match(told({}, { databases }, { replace: 'shopp' }).join(), /--replace names 'shopp'/)
   assert.match(told({}, {}, { replace: 'shop' }).join(), /does not exist/)
   const busy = new Map([
-    ['shop', { comment: '', isOpen: true, subscriptions: [], sessions: ['bob (psql, pid 12)'] }],
+    [
+      'shop',
+      {
+        owner: 'postgres',
+        comment: '',
+        isOpen: true,
+        subscriptions: [],
+        sessions: ['bob (psql, pid 12)'],
+      },
+    ],
   ])
   assert.match(told({}, { databases: busy }, { replace: 'shop' }).join(), /bob \(psql, pid 12\)/)
   const subscribed = new Map([
-    ['shop', { comment: '', isOpen: true, subscriptions: ['afar'], sessions: [] }],
+    [
+      'shop',
+      { owner: 'postgres', comment: '', isOpen: true, subscriptions: ['afar'], sessions: [] },
+    ],
   ])
   assert.match(
     told({}, { databases: subscribed }, { replace: 'shop' }).join(),
     /subscriptions .*: afar/,
+  )
+  const foreign = new Map([
+    ['shop', { owner: 'app', comment: '', isOpen: true, subscriptions: [], sessions: [] }],
+  ])
+  const others = {
+    databases: foreign,
+    user: 'bob',
+    roles: new Map([...target.roles, ['app', false]]),
+  }
+  assert.match(
+    told({}, others, { replace: 'shop', owners: 'left-out' }).join(),
+    /'shop' belongs to 'app', and user 'bob' may not drop it/,
   )
   const own = { database: 'shop', databases }
   assert.match(told({}, own, { replace: 'shop' }).join(), /this session is in/)
@@ -172,6 +201,26 @@ test('who may not make databases, act as owners or make an extension is told so 
     /may not create[^]*may not give objects to role 'app'[^]*'citext' can only/,
   )
   assert.match(told({}, {}, { role: 'nobody' }).join(), /may not act as role 'nobody'/)
+})
+
+test('roles that are to come count as ours only where the server gives them to who makes them', () => {
+  const roles = new Map([['reader', false]])
+  const asked = { rolesToCome: new Set(['app']) }
+  assert.deepEqual(told({}, { roles, newRolesAre: 'ours' }, asked), [])
+  assert.match(
+    told({}, { roles, newRolesAre: 'not-ours' }, asked).join(),
+    /^refused: .*may not give objects to role 'app'/,
+  )
+})
+
+test('settings that may not be made, and tablespaces that may not be used, are told and left out', () => {
+  const setting = { role: 'app', name: 'work_mem', value: '1MB' }
+  const changed = { refusedSettings: [{ setting, problem: 'permission denied' }] }
+  assert.deepEqual(told(changed), [
+    "warning: setting 'work_mem' of role 'app' in it is left out: permission denied",
+  ])
+  assert.deepEqual(deviationsFor(wish, { ...situation, ...changed }).refusedSettings, [setting])
+  assert.equal(deviationsFor(wish, situation).tablespace, undefined)
 })
 
 function ownerFor(asked: Partial<Wish>): string | undefined {

@@ -1,48 +1,27 @@
 /** What stands against a restore, or must be known before it: all of it at once, before anything is made. Pure. */
 import { formatSize } from '../../base/units.ts'
-import type { TocEntry } from '../../format/archive-toc.ts'
-import type { DumpedDatabase } from '../../format/dump-manifest.ts'
 import type { Deviations } from './database-sql.ts'
 import { NAME_BYTES_MAX } from './names.ts'
-import type { Needs } from './needs.ts'
+import { roleFindings, settingFindings, superuserFindings } from './rights.ts'
 import type { Selection } from './selection.ts'
-import type { LocaleAnswer, TargetServer } from './target.ts'
-
-export interface Finding {
-  readonly severity: 'refused' | 'warning'
-  readonly text: string
-}
-
-export interface Wish {
-  /** The name the database shall have. */
-  readonly name: string
-  /** `--replace`, if it was given. */
-  readonly replace: string | undefined
-  readonly owners: 'kept' | 'left-out'
-  readonly privileges: 'kept' | 'left-out'
-  /** `--role`. */
-  readonly role: string | undefined
-  /** Roles that `--globals` makes. */
-  readonly rolesToCome: ReadonlySet<string>
-}
-
-export interface Situation {
-  readonly source: DumpedDatabase
-  readonly sourceMajor: number
-  /** Of the pg_dump that made the archives, and of the pg_restore that reads them. */
-  readonly clients: { readonly dump: string; readonly restore: string }
-  readonly needs: Needs
-  readonly selection: Selection
-  readonly target: TargetServer
-  readonly locale: LocaleAnswer
-  readonly freeBytes: number | undefined
-}
+import {
+  entryText,
+  type Finding,
+  isThere,
+  refused,
+  type Situation,
+  warning,
+  type Wish,
+} from './situation.ts'
+import { DEFAULT_TABLESPACE, type TargetServer } from './target.ts'
 
 export function findings(wish: Wish, situation: Situation): readonly Finding[] {
   return [
     ...versionFindings(situation),
     ...nameFindings(wish, situation.target),
     ...roleFindings(wish, situation),
+    ...superuserFindings(situation),
+    ...settingFindings(situation),
     ...extensionFindings(situation),
     ...localeFindings(situation),
     ...tablespaceFindings(situation),
@@ -53,7 +32,10 @@ export function findings(wish: Wish, situation: Situation): readonly Finding[] {
 }
 
 /** What the restored database will not have as the source had it. */
-export function deviationsFor(wish: Wish, { source, target }: Situation): Deviations {
+export function deviationsFor(
+  wish: Wish,
+  { source, target, refusedSettings }: Situation,
+): Deviations {
   const { owner, tablespace, grants, settings } = source.definition
   const named = [
     ...(grants ?? []).map(({ grantee }) => grantee),
@@ -65,22 +47,16 @@ export function deviationsFor(wish: Wish, { source, target }: Situation): Deviat
   return {
     // Who owns all that is in it must be able to make it: schema public is for the database's owner.
     owner: wish.owners === 'kept' ? owner : wish.role,
-    tablespace: target.tablespaces.has(tablespace) ? tablespace : undefined,
+    tablespace: isNamed(tablespace, target) ? tablespace : undefined,
     privileges: wish.privileges,
     missingRoles: new Set(missing),
+    refusedSettings: refusedSettings.map(({ setting }) => setting),
   }
 }
 
-function isThere(role: string, { rolesToCome }: Wish, { roles }: TargetServer): boolean {
-  return roles.has(role) || rolesToCome.has(role)
-}
-
-function refused(text: string): Finding {
-  return { severity: 'refused', text }
-}
-
-function warning(text: string): Finding {
-  return { severity: 'warning', text }
+/** To name the usual one takes a right that nobody has who is no superuser. */
+function isNamed(tablespace: string, { tablespaces }: TargetServer): boolean {
+  return tablespace !== DEFAULT_TABLESPACE && tablespaces.has(tablespace)
 }
 
 function majorOf(version: string): number {
@@ -138,6 +114,12 @@ function nameFindings({ name, replace }: Wish, target: TargetServer): Finding[] 
         `'${name}' is the database this session is in; connect to another one (pg1-database)`,
       ),
     )
+  } else if (target.roles.get(existing.owner) === false) {
+    found.push(
+      refused(
+        `database '${name}' belongs to '${existing.owner}', and user '${target.user}' may not drop it`,
+      ),
+    )
   } else if (existing.subscriptions.length > 0) {
     found.push(
       refused(
@@ -148,62 +130,6 @@ function nameFindings({ name, replace }: Wish, target: TargetServer): Finding[] 
     found.push(refused(`others are connected to '${name}': ${existing.sessions.join(', ')}`))
   }
   return found
-}
-
-function roleFindings(wish: Wish, { source, needs, target }: Situation): Finding[] {
-  const found: Finding[] = []
-  const missing = (names: Iterable<string>): string[] =>
-    [...names].filter((role) => !isThere(role, wish, target)).toSorted()
-  if (!target.mayCreateDatabases) {
-    found.push(refused(`user '${target.user}' may not create databases (alter role … createdb)`))
-  }
-  if (wish.role !== undefined && target.roles.get(wish.role) !== true) {
-    found.push(refused(`user '${target.user}' may not act as role '${wish.role}' (--role)`))
-  }
-  if (wish.owners === 'kept') {
-    const owners = [source.definition.owner, ...needs.owners.keys()]
-    const absent = missing(new Set(owners))
-    if (absent.length > 0) {
-      found.push(
-        refused(
-          `${rolesText(absent)} that own objects are not there; --globals makes them, --no-owner does without`,
-        ),
-      )
-    }
-    const notOurs = [...new Set(owners)]
-      .filter((role) => target.roles.get(role) === false)
-      .toSorted()
-    if (notOurs.length > 0) {
-      found.push(
-        refused(
-          `user '${target.user}' may not give objects to ${rolesText(notOurs)}; be a member of them, or use --no-owner`,
-        ),
-      )
-    }
-  }
-  if (wish.privileges === 'kept') {
-    const absent = missing(needs.grantees)
-    if (absent.length > 0) {
-      found.push(
-        refused(
-          `${rolesText(absent)} named in grants are not there; --globals makes them, --no-privileges does without`,
-        ),
-      )
-    }
-  }
-  const absent = missing(needs.mentioned)
-  if (absent.length > 0) {
-    found.push(
-      refused(
-        `${rolesText(absent)} named in policies or user mappings are not there; --globals makes them`,
-      ),
-    )
-  }
-  return found
-}
-
-function rolesText(names: readonly string[]): string {
-  return `${names.length === 1 ? 'role' : 'roles'} ${names.map((name) => `'${name}'`).join(', ')}`
 }
 
 function extensionFindings({ needs, target }: Situation): Finding[] {
@@ -250,7 +176,9 @@ function tablespaceFindings({ source, needs, target }: Situation): Finding[] {
   if (missing.length === 0) return []
   const shown = missing.map((name) => `'${name}'`).join(', ')
   return [
-    warning(`tablespace ${shown} is not there: everything goes to the database's own tablespace`),
+    warning(
+      `tablespace ${shown} is not there, or not for '${target.user}': everything goes to the database's own tablespace`,
+    ),
   ]
 }
 
@@ -287,8 +215,4 @@ function selectionFindings({ unknown, leftOut }: Selection): Finding[] {
       return askedFor === 'by-name' ? refused(text) : warning(`${text}: left out`)
     }),
   ]
-}
-
-function entryText({ kind, schema, tag }: TocEntry): string {
-  return `${kind.toLowerCase()} '${schema === undefined ? '' : `${schema}.`}${tag}'`
 }

@@ -1,10 +1,11 @@
 /** What a server that a dump is to be restored to says of itself. */
 import { statfs } from 'node:fs/promises'
 import { isErrorKind } from '../../base/error.ts'
-import type { DatabaseDefinition } from '../../format/dump-manifest.ts'
+import type { DatabaseDefinition, DatabaseSetting } from '../../format/dump-manifest.ts'
 import type { PsqlSession, SqlRow } from '../../postgres/psql.ts'
 import { sqlText } from '../../postgres/quote.ts'
 import { integerColumn, textColumn } from '../../postgres/row.ts'
+import { settingTrialSql } from './database-sql.ts'
 
 export interface TargetServer {
   /** `17.11`. */
@@ -16,8 +17,11 @@ export interface TargetServer {
   readonly mayCreateDatabases: boolean
   /** The database that the session is in. */
   readonly database: string
-  /** Role → whether our user may act as it. */
+  /** Role → whether our user may act as it, and has its rights without doing so. */
   readonly roles: ReadonlyMap<string, boolean>
+  /** Whether the same goes for roles that our user makes. */
+  readonly newRolesAre: 'ours' | 'not-ours'
+  /** Those that our user may use. */
   readonly tablespaces: ReadonlySet<string>
   readonly extensions: ReadonlyMap<string, AvailableExtension>
   readonly databases: ReadonlyMap<string, TargetDatabase>
@@ -35,6 +39,7 @@ export interface AvailableExtension {
 }
 
 export interface TargetDatabase {
+  readonly owner: string
   readonly comment: string
   readonly isOpen: boolean
   /** Names of its subscriptions, with which it cannot be dropped. */
@@ -43,6 +48,12 @@ export interface TargetDatabase {
   readonly sessions: readonly string[]
 }
 
+/** Of `template0`, and hence of every database for which none is named. */
+export const DEFAULT_TABLESPACE = 'pg_default'
+
+/** Since which a member need not have the rights of a role, nor be able to act as it. */
+const MEMBER_OPTIONS_SINCE_MAJOR = 16
+
 export async function readTarget(session: PsqlSession): Promise<TargetServer> {
   const [row] = await session.rows(`
     select current_setting('server_version_num') as version, current_user::text as user_name,
@@ -50,36 +61,44 @@ export async function readTarget(session: PsqlSession): Promise<TargetServer> {
       pg_is_in_recovery()::text as recovery,
       (current_setting('max_locks_per_transaction')::int8 *
         (current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8))::text as locks,
+      (rolsuper or coalesce(current_setting('createrole_self_grant', true), '') ~ 'set.*inherit|inherit.*set')::text as self_grant,
       case when pg_has_role('pg_read_all_settings', 'usage') then current_setting('data_directory') end as directory
     from pg_catalog.pg_roles where rolname = current_user`)
   const number = integerColumn(row, 'version')
+  const major = Math.floor(number / 10_000)
   const directory = row?.['directory']
   return {
     version: `${Math.floor(number / 10_000)}.${number % 10_000}`,
-    major: Math.floor(number / 10_000),
+    major,
     inRecovery: textColumn(row, 'recovery') === 'true',
     user: textColumn(row, 'user_name'),
     isSuperuser: textColumn(row, 'superuser') === 'true',
     mayCreateDatabases: textColumn(row, 'createdb') === 'true',
     database: textColumn(row, 'database'),
     lockSlots: integerColumn(row, 'locks'),
-    roles: await readRoles(session),
-    tablespaces: new Set(
-      await names(session, 'select spcname::text as name from pg_catalog.pg_tablespace'),
-    ),
+    roles: await readRoles(session, major),
+    newRolesAre: textColumn(row, 'self_grant') === 'true' ? 'ours' : 'not-ours',
+    tablespaces: new Set([DEFAULT_TABLESPACE, ...(await readTablespaces(session))]),
     extensions: await readExtensions(session),
     databases: await readDatabases(session),
     dataDirectory: typeof directory === 'string' ? directory : undefined,
   }
 }
 
-async function names(session: PsqlSession, query: string): Promise<readonly string[]> {
-  return (await session.rows(query)).map((row) => textColumn(row, 'name'))
+async function readTablespaces(session: PsqlSession): Promise<readonly string[]> {
+  const rows = await session.rows(
+    "select spcname::text as name from pg_catalog.pg_tablespace where has_tablespace_privilege(oid, 'create')",
+  )
+  return rows.map((row) => textColumn(row, 'name'))
 }
 
-async function readRoles(session: PsqlSession): Promise<ReadonlyMap<string, boolean>> {
+async function readRoles(
+  session: PsqlSession,
+  major: number,
+): Promise<ReadonlyMap<string, boolean>> {
+  const mayAct = major >= MEMBER_OPTIONS_SINCE_MAJOR ? "and pg_has_role(oid, 'set')" : ''
   const rows = await session.rows(
-    "select rolname::text as name, pg_has_role(oid, 'member')::text as usable from pg_catalog.pg_roles",
+    `select rolname::text as name, (pg_has_role(oid, 'usage') ${mayAct})::text as usable from pg_catalog.pg_roles`,
   )
   return new Map(rows.map((row) => [textColumn(row, 'name'), textColumn(row, 'usable') === 'true']))
 }
@@ -107,10 +126,10 @@ async function readExtensions(
 
 async function readDatabases(session: PsqlSession): Promise<ReadonlyMap<string, TargetDatabase>> {
   const rows = await session.rows(`
-    select d.datname::text as name, d.datallowconn::text as open, coalesce(shobj_description(d.oid, 'pg_database'), '') as comment,
+    select d.datname::text as name, pg_get_userbyid(d.datdba)::text as owner, d.datallowconn::text as open, coalesce(shobj_description(d.oid, 'pg_database'), '') as comment,
       (select coalesce(json_agg(format('%s (%s, pid %s)', a.usename, coalesce(nullif(a.application_name, ''), '-'), a.pid)
         order by a.pid), '[]') from pg_catalog.pg_stat_activity a
-        where a.datid = d.oid and a.pid <> pg_backend_pid() and a.backend_type = 'client backend') as sessions,
+        where a.datid = d.oid and a.pid <> pg_backend_pid() and a.usesysid is not null) as sessions,
       (select coalesce(json_agg(s.subname order by s.subname), '[]') from pg_catalog.pg_subscription s
         where s.subdbid = d.oid) as subscriptions
     from pg_catalog.pg_database d`)
@@ -119,6 +138,7 @@ async function readDatabases(session: PsqlSession): Promise<ReadonlyMap<string, 
       return [
         textColumn(row, 'name'),
         {
+          owner: textColumn(row, 'owner'),
           comment: textColumn(row, 'comment'),
           isOpen: textColumn(row, 'open') === 'true',
           sessions: textsIn(row, 'sessions'),
@@ -188,6 +208,36 @@ async function tryCollation(session: PsqlSession, options: string): Promise<Loca
   } finally {
     await session.run('rollback')
   }
+}
+
+export interface RefusedSetting {
+  readonly setting: DatabaseSetting
+  /** In the server's words. */
+  readonly problem: string
+}
+
+/** 42501: it may not be set by this user; 42704: it is not known; 22023: it does not take this value. */
+const REFUSES_SETTING = /SQLSTATE (?:42501|42704|22023)/
+
+/** Tries each in a transaction that is rolled back, but those of roles that are not there. */
+export async function trySettings(
+  session: PsqlSession,
+  { settings }: DatabaseDefinition,
+  { database, roles }: Pick<TargetServer, 'database' | 'roles'>,
+): Promise<readonly RefusedSetting[]> {
+  const refused: RefusedSetting[] = []
+  for (const setting of settings) {
+    if (setting.role !== null && !roles.has(setting.role)) continue
+    try {
+      await session.run(`begin; ${settingTrialSql(setting, database)}`)
+    } catch (error) {
+      if (!isErrorKind(error, 'db-query') || !REFUSES_SETTING.test(error.message)) throw error
+      refused.push({ setting, problem: error.message })
+    } finally {
+      await session.run('rollback')
+    }
+  }
+  return refused
 }
 
 /** Free bytes where a server on this host has its files; undefined when that cannot be told. */
