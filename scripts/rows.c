@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wasm_simd128.h>
 
 #define EXPORT(name) __attribute__((export_name(#name))) name
 
@@ -26,7 +27,10 @@ static const uint8_t ORDER[10][16] = {
     {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5},
     {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0}};
 
-enum { BLOCK = 64, WORDS = BLOCK / 4, AT_ONCE = 4, BUCKETS = 256 };
+enum { BLOCK = 64, WORDS = BLOCK / 4, VECTOR = 16, AT_ONCE = 4, BUCKETS = 256 };
+
+#define ALL_4 255, 255, 255, 255
+#define ALL_16 ALL_4, ALL_4, ALL_4, ALL_4
 
 typedef uint32_t lanes_t __attribute__((vector_size(16)));
 typedef uint8_t bytes_t __attribute__((vector_size(16)));
@@ -154,21 +158,41 @@ struct lane {
   uint8_t tail[BLOCK];
 };
 
-static void take_line(struct lane *lane, const uint8_t *line, uint32_t size) {
+/* Where the line feed is that stands somewhere in `at` to `end`. */
+static const uint8_t *line_end(const uint8_t *at, const uint8_t *end) {
+  for (; end - at >= VECTOR; at += VECTOR) {
+    const uint32_t feeds = wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_v128_load(at), wasm_i8x16_splat('\n')));
+    if (feeds != 0) return at + __builtin_ctz(feeds);
+  }
+  while (*at != '\n') at++;
+  return at;
+}
+
+/* The first `size` bytes of a block, and zeros; `end`: what may be read. Without a call for each, which costs as much as a block. */
+static void copy_tail(uint8_t tail[BLOCK], const uint8_t *from, uint32_t size, const uint8_t *end) {
+  static const uint8_t keep[2 * BLOCK] = {ALL_16, ALL_16, ALL_16, ALL_16};
+  if (end - from < BLOCK) {
+    memcpy(tail, from, size);
+    memset(tail + size, 0, BLOCK - size);
+    return;
+  }
+  for (int at = 0; at < BLOCK; at += VECTOR)
+    wasm_v128_store(tail + at, wasm_v128_and(wasm_v128_load(from + at), wasm_v128_load(keep + BLOCK - size + at)));
+}
+
+static void take_line(struct lane *lane, const uint8_t *line, uint32_t size, const uint8_t *end) {
   const uint32_t before = size == 0 ? 0 : (size - 1) / BLOCK;
-  const uint32_t rest = size - before * BLOCK;
   lane->blocks = before + 1;
   lane->size = size;
   lane->size_before = 0;
-  memcpy(lane->tail, line + before * BLOCK, rest);
-  memset(lane->tail + rest, 0, BLOCK - rest);
+  copy_tail(lane->tail, line + before * BLOCK, size - before * BLOCK, end);
   lane->block = before == 0 ? lane->tail : line;
 }
 
-static int is_idle(const struct lane *lane) { return lane->blocks == 0; }
+static int is_idle(const struct lane lane) { return lane.blocks == 0; }
 
-static uint32_t size_after(const struct lane *lane) {
-  return lane->blocks == 1 ? lane->size : lane->size_before + BLOCK;
+static uint32_t size_after(const struct lane lane) {
+  return lane.blocks == 1 ? lane.size : lane.size_before + BLOCK;
 }
 
 static void next_block(struct lane *lane) {
@@ -177,44 +201,64 @@ static void next_block(struct lane *lane) {
   if (--lane->blocks == 1) lane->block = lane->tail;
 }
 
+/* Rows become columns: word by word of four lanes, or lane by lane of four words. */
+static inline void transpose(lanes_t at[4]) {
+  const lanes_t a = __builtin_shufflevector(at[0], at[1], 0, 4, 1, 5), b = __builtin_shufflevector(at[0], at[1], 2, 6, 3, 7);
+  const lanes_t c = __builtin_shufflevector(at[2], at[3], 0, 4, 1, 5), d = __builtin_shufflevector(at[2], at[3], 2, 6, 3, 7);
+  at[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5), at[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+  at[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5), at[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+}
+
+#define OF_LANES(what) {what(lane[0]), what(lane[1]), what(lane[2]), what(lane[3])}
+#define IS_FIRST(lane) -((lane).size_before == 0)
+#define IS_LAST(lane) -((lane).blocks == 1)
+
 /* Takes one block of every lane into the state. An idle lane computes something, which nobody looks at. */
 static void step(lanes_t state[8], const struct lane lane[AT_ONCE]) {
   lanes_t m[WORDS];
-  for (int word = 0; word < WORDS; word++)
-    m[word] = (lanes_t){load(lane[0].block + 4 * word), load(lane[1].block + 4 * word),
-                        load(lane[2].block + 4 * word), load(lane[3].block + 4 * word)};
+  for (int word = 0; word < WORDS; word += 4) {
+    for (int index = 0; index < AT_ONCE; index++)
+      m[word + index] = (lanes_t)wasm_v128_load(lane[index].block + 4 * word);
+    transpose(m + word);
+  }
+  const lanes_t first = OF_LANES(IS_FIRST);
+  for (int word = 0; word < 8; word++) state[word] = (start_word(word) & first) | (state[word] & ~first);
   /* A chunk is below 4 GiB, so the high word is none. */
-  const lanes_t size[2] = {
-      {size_after(&lane[0]), size_after(&lane[1]), size_after(&lane[2]), size_after(&lane[3])}};
-  const lanes_t last = {-(lane[0].blocks == 1), -(lane[1].blocks == 1), -(lane[2].blocks == 1),
-                        -(lane[3].blocks == 1)};
-  compress_lanes(state, m, size, last);
+  const lanes_t size[2] = {OF_LANES(size_after)};
+  compress_lanes(state, m, size, (lanes_t)OF_LANES(IS_LAST));
 }
 
 /* Whole lines, each with its line feed. */
 static void add_lines(struct rows *rows, const uint8_t *line, const uint8_t *end) {
   static struct lane lane[AT_ONCE];
-  lanes_t state[8];
+  lanes_t state[8] = {{0}};
   for (int index = 0; index < AT_ONCE; index++) lane[index].block = lane[index].tail;
   for (;;) {
     int busy = 0;
     for (int index = 0; index < AT_ONCE; index++) {
-      if (is_idle(&lane[index]) && line < end) {
-        const uint8_t *feed = memchr(line, '\n', end - line);
-        take_line(&lane[index], line, feed - line);
+      if (is_idle(lane[index]) && line < end) {
+        const uint8_t *feed = line_end(line, end);
+        take_line(&lane[index], line, feed - line, end);
         line = feed + 1;
-        for (int word = 0; word < 8; word++) state[word][index] = start_word(word);
       }
-      busy |= !is_idle(&lane[index]);
+      busy |= !is_idle(lane[index]);
     }
     if (!busy) return;
     step(state, lane);
+    int ended = 0;
+    for (int index = 0; index < AT_ONCE; index++) ended |= lane[index].blocks == 1;
+    lanes_t digests[8];
+    if (ended) {
+      memcpy(digests, state, sizeof digests);
+      transpose(digests), transpose(digests + 4);
+    }
     for (int index = 0; index < AT_ONCE; index++) {
-      if (is_idle(&lane[index])) continue;
+      if (is_idle(lane[index])) continue;
       next_block(&lane[index]);
-      if (!is_idle(&lane[index])) continue;
+      if (!is_idle(lane[index])) continue;
       uint32_t digest[8];
-      for (int word = 0; word < 8; word++) digest[word] = state[word][index];
+      memcpy(digest, &digests[index], sizeof digests[0]);
+      memcpy(digest + 4, &digests[4 + index], sizeof digests[0]);
       add_row(rows, digest);
       lane[index].block = lane[index].tail;
     }
@@ -235,7 +279,7 @@ void EXPORT(rows_update)(struct rows *rows, const uint8_t *bytes, uint32_t size)
   const uint8_t *end = bytes + size, *last_end = end;
   while (last_end > bytes && last_end[-1] != '\n') last_end--;
   if (last_end > bytes && rows->line_size > 0) {
-    const uint8_t *feed = memchr(bytes, '\n', last_end - bytes);
+    const uint8_t *feed = line_end(bytes, last_end);
     continue_line(rows, bytes, feed - bytes);
     end_line(rows);
     bytes = feed + 1;
