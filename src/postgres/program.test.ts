@@ -28,6 +28,14 @@ test('a program gives its output, and its messages line by line', async () => {
   assert.deepEqual(messages, ['b'])
 })
 
+test('a program writes in pieces of 64 KiB where coreutils can make it do so, else as it does', async () => {
+  const expected = { '/none:/usr/bin:/bin': '65536\n', '/none': '\n' }
+  for (const [PATH, pieceBytes] of Object.entries(expected)) {
+    const output = outputOf(shell('echo "$_STDBUF_O"', { env: { PATH } }))
+    assert.equal((await collect(output, 100)).toString(), pieceBytes)
+  }
+})
+
 test('what a program wrote before it failed does not end as if it were whole', async () => {
   const script = 'echo part; echo "x: error: no such table" >&2; exit 3'
   let seen = ''

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { AppError, assertThat } from '../base/error.ts'
 import type { ByteSource } from '../pipe/pipe.ts'
+import { inLargePieces } from './large-pieces.ts'
 
 export interface ProgramCall {
   readonly path: string
@@ -91,7 +92,8 @@ interface Running {
 
 function start({ path, args, env, files = [], signal, message }: ProgramCall): Running {
   signal.throwIfAborted()
-  const child = spawn(path, args, {
+  const command = inLargePieces({ path, args }, env['PATH'])
+  const child = spawn(command.path, command.args, {
     env: { ...env, LC_ALL: 'C' },
     stdio: ['pipe', 'pipe', 'pipe', ...files.map(({ fd }) => fd)],
     signal,

@@ -8,6 +8,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { AppError } from '../base/error.ts'
 import type { ByteSource } from '../pipe/pipe.ts'
+import { inLargePieces } from './large-pieces.ts'
 
 /** How libpq finds a server. All is said in the environment and nothing in arguments, which other users can see. */
 export interface ServerAddress {
@@ -37,13 +38,18 @@ export interface PsqlSession extends AsyncDisposable {
   rows(query: string): Promise<readonly SqlRow[]>
   /** Statements whose results do not matter. */
   run(statements: string): Promise<void>
-  /** What `COPY (query) TO STDOUT` gives, in text format, one line for each row. To be taken to its end before the next call. */
-  copy(query: string): ByteSource
-  /** What `copy` gives for each query in turn; the server goes on with the next while one is taken. For small answers. */
-  copies(queries: readonly string[]): AsyncIterable<ByteSource>
+  /**
+   * What `COPY source TO STDOUT` gives, in text format, one line for each row: of a table with a list of columns, or of a query in
+   * parentheses. To be taken to its end before the next call.
+   */
+  copy(source: string): ByteSource
+  /** What `copy` gives for each source in turn; the server goes on with the next while one is taken. For small answers. */
+  copies(sources: readonly string[]): AsyncIterable<ByteSource>
 }
 
 const LINE_FEED = 0x0a
+/** Out of shared memory: in practice, of its part for locks. */
+const OUT_OF_LOCKS = '53200'
 const STDERR_CHARS_MAX = 4000
 /** How long a session may take to say goodbye. */
 const END_TIMEOUT_MS = 5_000
@@ -51,7 +57,9 @@ const END_TIMEOUT_MS = 5_000
 /** Starts psql; whether it can connect shows at the first call. */
 export function openPsql(options: SessionOptions): PsqlSession {
   const { psql, server, database, applicationName, signal } = options
-  const child = spawn(psql, ['-X', '-q', '-A', '-t', '-w', '-v', 'ON_ERROR_STOP=0'], {
+  const args = ['-X', '-q', '-A', '-t', '-w', '-v', 'ON_ERROR_STOP=0']
+  const command = inLargePieces({ path: psql, args }, server.env['PATH'])
+  const child = spawn(command.path, command.args, {
     env: {
       ...server.env,
       PGDATABASE: database,
@@ -106,12 +114,12 @@ class Session implements PsqlSession {
     while ((await iterator.next()).done !== true);
   }
 
-  copy(query: string): ByteSource {
-    return this.#answer(copyOut(query))
+  copy(source: string): ByteSource {
+    return this.#answer(copyOut(source))
   }
 
-  async *copies(queries: readonly string[]): AsyncGenerator<ByteSource, void, undefined> {
-    const asked = queries.map((query) => this.#ask(copyOut(query)))
+  async *copies(sources: readonly string[]): AsyncGenerator<ByteSource, void, undefined> {
+    const asked = sources.map((source) => this.#ask(copyOut(source)))
     for (const call of asked) yield this.#answerTo(call)
   }
 
@@ -170,6 +178,9 @@ class Session implements PsqlSession {
     throw new AppError(
       'db-query',
       `database '${this.#database}': ${message.join('\n')} (SQLSTATE ${state})`,
+      state === OUT_OF_LOCKS
+        ? { hint: 'Is max_locks_per_transaction of the server too low for so many tables?' }
+        : {},
     )
   }
 
@@ -197,7 +208,7 @@ class Session implements PsqlSession {
   }
 }
 
-const copyOut = (query: string): string => `copy (${query}\n) to stdout`
+const copyOut = (source: string): string => `copy ${source} to stdout`
 
 /** `startsLine`: the chunk's first byte is the first of a line. In the middle of one, data may look like the mark. */
 function lineThatBeginsWith(chunk: Buffer, mark: Buffer, startsLine: boolean): number | undefined {
