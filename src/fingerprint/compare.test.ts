@@ -10,7 +10,7 @@ import { openRowDigester } from '../pipe/codecs.ts'
 import { type Comparison, type ComparisonOptions, compareFingerprints } from './compare.ts'
 import { factKey } from './compare-facts.ts'
 import { UNREADABLE } from './sql.ts'
-import { coverLike, coverUpTo, rowsQuery, type TableShape } from './tables.ts'
+import { coverLike, coverUpTo, rowsOf, type TableShape } from './tables.ts'
 
 const EMPTY: DatabaseFingerprint = {
   version: 1,
@@ -256,14 +256,27 @@ test('small tables are covered in full, larger ones by their number or a sample,
   assert.deepEqual(like(SHAPE), { kind: 'counted' })
 })
 
-test('the query for rows says every name as it is, and a sample is chosen by the key', () => {
+test('what is copied says every name as it is, and a sample is chosen by the key', () => {
   assert.equal(
-    rowsQuery(SHAPE, { kind: 'full' }),
-    'select "a"::pg_catalog.int4, "B" from only "app"."t""t"',
+    rowsOf(SHAPE, { kind: 'full' }),
+    '(select "a"::pg_catalog.int4, "B" from only "app"."t""t")',
   )
   assert.equal(
-    rowsQuery(SHAPE, { kind: 'sampled', percent: 25 }),
-    'select "a"::pg_catalog.int4, "B" from only "app"."t""t" where pg_catalog.md5(row("a")::pg_catalog.text) collate "C" < \'40000000\'',
+    rowsOf(SHAPE, { kind: 'sampled', percent: 25 }),
+    '(select "a"::pg_catalog.int4, "B" from only "app"."t""t" where pg_catalog.md5(row("a")::pg_catalog.text) collate "C" < \'40000000\')',
   )
-  assert.equal(rowsQuery(SHAPE, { kind: 'counted' }), undefined)
+  assert.equal(rowsOf(SHAPE, { kind: 'counted' }), undefined)
+})
+
+test('a table is copied by its name when all its rows are wanted, and their columns as they are', () => {
+  const columns = [{ name: 'B', type: 'text' }]
+  assert.equal(rowsOf({ ...SHAPE, columns }, { kind: 'full' }), '"app"."t""t" ("B")')
+  assert.equal(
+    rowsOf({ ...SHAPE, columns, condition: 'where B > 1' }, { kind: 'full' }),
+    '(select "B" from (select * from only "app"."t""t" where B > 1) configuration)',
+  )
+  assert.equal(
+    rowsOf({ ...SHAPE, columns: [] }, { kind: 'full' }),
+    '(select  from only "app"."t""t")',
+  )
 })

@@ -10,7 +10,7 @@ import { openRowDigester, type RowsDigest } from '../pipe/codecs.ts'
 import type { ByteSource } from '../pipe/pipe.ts'
 import type { PsqlSession, SqlRow } from '../postgres/psql.ts'
 import { notOfExtension, ofUser, quoted } from './sql.ts'
-import { allRowsQuery, countQuery, rowsQuery, type TableShape } from './tables.ts'
+import { allRowsOf, countQuery, rowsOf, type TableShape } from './tables.ts'
 
 /** Told how many bytes of rows have been read since the last call. */
 export type OnBytes = (bytes: number) => void
@@ -24,8 +24,8 @@ export async function readTable(
   const { schema, name, oid } = table
   const columns = table.columns.map((column) => column.name)
   const base = { schema, name, oid, columns, coverage }
-  const query = rowsQuery(table, coverage)
-  const found = query === undefined ? undefined : await digestOf(session.copy(query), onBytes)
+  const asked = rowsOf(table, coverage)
+  const found = asked === undefined ? undefined : await digestOf(session.copy(asked), onBytes)
   const rows =
     coverage.kind === 'full' && found !== undefined
       ? String(found.rows)
@@ -43,7 +43,7 @@ export async function readTables(
 ): Promise<readonly TableFingerprint[]> {
   const coverage = { kind: 'full' } as const
   const read: TableFingerprint[] = []
-  for await (const rows of session.copies(tables.map(allRowsQuery))) {
+  for await (const rows of session.copies(tables.map(allRowsOf))) {
     const table = tables[read.length]
     if (table === undefined) throw new AppError('protocol', 'more answers than questions')
     const found = await digestOf(rows, onBytes)
@@ -123,7 +123,7 @@ export async function readLargeObjects(
   if (count !== '0' && readable !== true) return undefined
   if (count === '0') return NO_LARGE_OBJECTS
   const total = await onlyRow(session, `select sum(size)::text as size from (${SIZES}) each`)
-  const { digest } = await digestOf(session.copy(PIECES), onBytes)
+  const { digest } = await digestOf(session.copy(`(${PIECES})`), onBytes)
   return { count: String(count), sizeBytes: textOf(total, 'size'), digest }
 }
 

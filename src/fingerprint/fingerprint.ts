@@ -174,11 +174,11 @@ function contentsOf(shapes: readonly TableShape[], options: FingerprintOptions):
         signal.throwIfAborted()
         if (next === 'large objects') {
           contents.largeObjects = await readLargeObjects(session, onBytes)
-        } else if (
-          tablesAre === 'locked' ||
-          (await lockAtOnce(session, [next].flat())) === 'done'
-        ) {
+        } else if (tablesAre === 'locked') {
           await read(session, next)
+        } else if ((await lockAtOnce(session, [next].flat())) === 'done') {
+          await read(session, next)
+          await session.run(UNLOCK)
         } else {
           refused.push(next)
         }
@@ -257,16 +257,20 @@ async function lockAtOnce(
   session: PsqlSession,
   tables: readonly TableShape[],
 ): Promise<'done' | 'refused'> {
-  await session.run('savepoint before_lock')
   try {
-    await session.run(`lock table ${namesOf(tables)} in access share mode nowait`)
+    await session.run(
+      `savepoint before_lock; lock table ${namesOf(tables)} in access share mode nowait`,
+    )
     return 'done'
   } catch (error) {
     if (!isErrorKind(error, 'db-query')) throw error
-    await session.run('rollback to before_lock')
+    await session.run(UNLOCK)
     return 'refused'
   }
 }
+
+/** The server has room for some thousands of locks, and the session that has locked all tables holds one of each. */
+const UNLOCK = 'rollback to before_lock; release before_lock'
 
 const LOCKED_AT_ONCE = 500
 

@@ -8,7 +8,9 @@ const relations = (
     and ${ofUser('n.nspname')} and strpos('${kinds}', c.relkind::text) > 0 and c.relpersistence <> 't'
     and ${notOfExtension('pg_class', 'c.oid')}`
 
-const name = identity('pg_class', 'c.oid')
+/** As pg_identify_object writes them, without a call for each. */
+const name = `quote_ident(n.nspname) || '.' || quote_ident(c.relname)`
+const columnName = `${name} || '.' || quote_ident(a.attname)`
 
 const OPTIONS = labelled('options', sorted('c.reloptions'))
 const PERSISTENCE = when("c.relpersistence = 'u'", "'unlogged'")
@@ -48,10 +50,10 @@ from ${relations('rpmi')} join pg_tablespace t on t.oid = c.reltablespace`
  * Statistics targets are -1 or null when nobody set one, as the version has it.
  */
 const COLUMNS = `
-select 'column' as kind, ${identity('pg_class', 'c.oid', 'a.attnum')} as name, ${parts(
+select 'column' as kind, ${columnName} as name, ${parts(
   when(
     'c.relispartition or not exists (select from pg_inherits i where i.inhrelid = c.oid)',
-    `'number ' || (select count(*) from pg_attribute b where b.attrelid = c.oid and b.attnum between 1 and a.attnum and not b.attisdropped)`,
+    `'number ' || row_number() over (partition by a.attrelid order by a.attnum)`,
   ),
   'format_type(a.atttypid, a.atttypmod)',
   labelled(
@@ -72,7 +74,7 @@ join pg_type t on t.oid = a.atttypid`
 
 const DEFAULTS = `
 select case a.attgenerated when '' then 'default' else 'generation' end as kind,
-  ${identity('pg_class', 'c.oid', 'a.attnum')} as name, pg_get_expr(d.adbin, d.adrelid) as definition,
+  ${columnName} as name, pg_get_expr(d.adbin, d.adrelid) as definition,
   d.oid::text as oid, c.oid::text as "tableOid"
 from ${relations('rpfv')} join pg_attrdef d on d.adrelid = c.oid
 join pg_attribute a on a.attrelid = c.oid and a.attnum = d.adnum`

@@ -41,7 +41,8 @@ export function coverLike(source: DatabaseFingerprint): CoveragePolicy {
  * configuration. In a server that recovers, unlogged tables cannot be read. What is generated is in no dump.
  */
 export const TABLES_QUERY = `
-select n.nspname as schema, c.relname as name, c.oid::text as oid, coalesce(pg_table_size(c.oid), 0)::text as size,
+select n.nspname as schema, c.relname as name, c.oid::text as oid,
+  (coalesce(pg_relation_size(c.oid), 0) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0))::text as size,
   c.relpersistence = 'u' and pg_is_in_recovery() as unreadable,
   (select coalesce(json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, null))
       order by a.attname collate "C"), '[]') from pg_attribute a
@@ -85,19 +86,27 @@ const ONE_BYTE_TYPES: ReadonlyMap<string, string> = new Map([
   ['"char"[]', 'int4[]'],
 ])
 
-/** The rows that the digest of this coverage is of; undefined when it has none. */
-export function rowsQuery(table: TableShape, coverage: TableCoverage): string | undefined {
+/** What to COPY for the rows that the digest of this coverage is of; undefined when it has none. */
+export function rowsOf(table: TableShape, coverage: TableCoverage): string | undefined {
   switch (coverage.kind) {
     case 'full':
-      return allRowsQuery(table)
+      return allRowsOf(table)
     case 'sampled':
-      return `${allRowsQuery(table)} where ${isInSample(table, coverage.percent)}`
+      return `(${rowsQuery(table)} where ${isInSample(table, coverage.percent)})`
     case 'counted':
       return undefined
   }
 }
 
-export function allRowsQuery(table: TableShape): string {
+/** By name where that says the same: a server copies a table faster than a query's rows. */
+export function allRowsOf(table: TableShape): string {
+  const { schema, name, columns, condition } = table
+  const asItIs = columns.length > 0 && columns.every(({ type }) => !ONE_BYTE_TYPES.has(type))
+  if (!asItIs || condition !== '') return `(${rowsQuery(table)})`
+  return `${quoted(schema, name)} (${columns.map((column) => quoted(column.name)).join(', ')})`
+}
+
+function rowsQuery(table: TableShape): string {
   const columns = table.columns.map(({ name, type }) => {
     const cast = ONE_BYTE_TYPES.get(type)
     return cast === undefined ? quoted(name) : `${quoted(name)}::pg_catalog.${cast}`

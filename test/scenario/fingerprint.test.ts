@@ -362,8 +362,8 @@ test('several sessions do not wait for ever for somebody who wants a table alone
     await session.run('begin isolation level repeatable read read only')
     return {
       rows: async (query) => await session.rows(query),
-      copy: (query) => session.copy(query),
-      copies: (queries) => session.copies(queries),
+      copy: (from) => session.copy(from),
+      copies: (sources) => session.copies(sources),
       run: async (statements) => {
         await session.run(statements)
         // The first session has locked all tables; the second has not yet begun to read.

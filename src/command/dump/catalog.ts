@@ -169,7 +169,8 @@ export async function readDatabaseDefinition(
 export async function largeTables(session: PsqlSession): Promise<readonly TableSize[]> {
   const rows = await session.rows(
     `select * from (
-       select n.nspname as schema, c.relname as name, pg_table_size(c.oid) as size
+       select n.nspname as schema, c.relname as name, pg_relation_size(c.oid)
+              + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0) as size
          from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.relkind = 'r' and c.relpersistence = 'p'
           and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
