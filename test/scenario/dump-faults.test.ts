@@ -16,14 +16,13 @@ import { type DumpedCluster, startDumpedCluster } from './dumped-cluster.ts'
 const PASSWORD = 'hunter2-4711'
 
 let source: DumpedCluster
-/** Holds a table that pg_dump must wait for: so every dump is in its middle until this ends. */
+/** Holds a catalog that pg_dump reads after it has locked all tables: so every dump is in its middle until this ends. */
 let blocker: Client | undefined
 
 before(async () => {
   source = await startDumpedCluster()
   await source.cluster.psql(
-    `create table big as select n, repeat('x', 300) from generate_series(1, 20000) n;
-     create table held (n int)`,
+    `create table big as select n, repeat('x', 300) from generate_series(1, 20000) n`,
   )
 })
 after(async () => {
@@ -38,7 +37,7 @@ async function block(): Promise<void> {
   blocker = new Client({ host, port, user, database: 'postgres' })
   blocker.on('error', () => undefined)
   await blocker.connect()
-  await blocker.query('begin; lock table held in access exclusive mode')
+  await blocker.query('begin; lock table pg_catalog.pg_publication_rel in access exclusive mode')
 }
 
 async function unblock(): Promise<void> {

@@ -1,11 +1,7 @@
 /** What a dump asks the server's catalogs. */
 import { AppError } from '../../base/error.ts'
 import { asObject, count, optionalText, text } from '../../format/fields.ts'
-import type {
-  DatabaseDefinition,
-  DumpedDatabase,
-  DumpManifest,
-} from '../../format/dump-manifest.ts'
+import type { DatabaseDefinition, DumpManifest } from '../../format/dump-manifest.ts'
 import type { JsonObject, JsonValue } from '../../format/json.ts'
 import { readDefinition } from '../../format/read-dump-manifest.ts'
 import type { PsqlSession, SqlRow } from '../../postgres/psql.ts'
@@ -111,27 +107,6 @@ export async function isUntouched(session: PsqlSession): Promise<boolean> {
   return row['untouched'] === true
 }
 
-/** Begins the transaction whose snapshot pg_dump and the fingerprint share; it lasts as long as the session. */
-export async function beginSnapshot(
-  session: PsqlSession,
-  inRecovery: boolean,
-): Promise<DumpedDatabase['snapshot']> {
-  await session.run('begin isolation level repeatable read read only')
-  const lsn = inRecovery ? 'pg_last_wal_replay_lsn()' : 'pg_current_wal_lsn()'
-  const row = await oneRow(
-    session,
-    `select pg_export_snapshot() as id, pg_current_snapshot()::text as transactions,
-            ${lsn}::text as lsn,
-            floor(extract(epoch from clock_timestamp()) * 1000)::bigint as time`,
-  )
-  return {
-    id: text(row, 'id'),
-    transactions: text(row, 'transactions'),
-    lsn: text(row, 'lsn'),
-    timeMs: count(row, 'time'),
-  }
-}
-
 export async function readDatabaseDefinition(
   session: PsqlSession,
   major: number,
@@ -191,7 +166,7 @@ export async function findDatabase(session: PsqlSession, oid: number): Promise<s
   return row === undefined ? undefined : optionalText(jsonOf(row), 'name')
 }
 
-async function oneRow(session: PsqlSession, query: string): Promise<JsonObject> {
+export async function oneRow(session: PsqlSession, query: string): Promise<JsonObject> {
   const [row] = await session.rows(query)
   if (row !== undefined) return jsonOf(row)
   throw new AppError('db-query', 'the server gave no row where there always is one')

@@ -13,9 +13,10 @@ import { type ByteSource, single } from '../../pipe/pipe.ts'
 import type { PsqlSession } from '../../postgres/psql.ts'
 import type { ClientServer } from '../client-server.ts'
 import type { Context } from '../command.ts'
-import { beginSnapshot, largeTables, readDatabaseDefinition, type ServerFacts } from './catalog.ts'
+import { largeTables, readDatabaseDefinition, type ServerFacts } from './catalog.ts'
 import type { FoundDatabase } from './choose.ts'
 import { type ArchivePlan, planArchives } from './groups.ts'
+import { type Snapshot, takeSnapshot } from './snapshot.ts'
 import { type SetBeingMade, storeObject } from './store.ts'
 
 export interface DumpWork {
@@ -30,54 +31,112 @@ export interface DumpWork {
   readonly count: (bytes: number, step: string) => void
 }
 
+/** How often a dump of a database is begun when others take its tables away from it. */
+const TRIES_MAX = 5
+
 export async function dumpDatabase(
   work: DumpWork,
   database: FoundDatabase,
   prefix: string,
 ): Promise<DumpedDatabase> {
-  const { context, server, facts } = work
-  const { clock, log } = context
-  const { name, oid, sizeBytes } = database
-  await using leader = await server.open(name)
-  const snapshot = await beginSnapshot(leader, facts.inRecovery)
+  const shown = `database '${toOneLine(database.name)}'`
+  for (let tries = 1; ; tries += 1) {
+    const made = await tryDump(work, database, prefix).catch(hintAtRights)
+    if (made.state === 'dumped') return made.database
+    if (tries === TRIES_MAX) {
+      throw new AppError(
+        'db-query',
+        `${shown} was begun ${TRIES_MAX} times and never had its tables for itself: ${made.why}`,
+        { hint: 'Who empties, rewrites or drops tables all the time? Dump while nobody does.' },
+      )
+    }
+    work.context.log.warn(`${shown} is begun again: ${toOneLine(made.why)}`)
+  }
+}
+
+type Tried =
+  | { readonly state: 'dumped'; readonly database: DumpedDatabase }
+  | Extract<Snapshot, { state: 'overtaken' }>
+
+async function tryDump(work: DumpWork, found: FoundDatabase, prefix: string): Promise<Tried> {
+  const { server, facts, context } = work
+  const ending = new AbortController()
+  const either = AbortSignal.any([context.signal, ending.signal])
+  await using leader = await server.open(found.name, either)
+  const taken = await takeSnapshot(leader, facts.inRecovery)
+  if (taken.state === 'overtaken') return taken
+  const { snapshot } = taken
+  context.log.detail(
+    `database '${toOneLine(found.name)}' is dumped as of snapshot ${snapshot.transactions}`,
+  )
+  try {
+    const database = await dumpSnapshot(work, { found, prefix, snapshot, leader, ending })
+    return { state: 'dumped', database }
+  } catch (error) {
+    if (!isErrorKind(error, 'execute') || !/Query was: LOCK TABLE/.test(error.message)) throw error
+    return {
+      state: 'overtaken',
+      why: 'somebody waits for a table, and pg_dump would wait for them',
+    }
+  }
+}
+
+interface SnapshotDump {
+  readonly found: FoundDatabase
+  /** Begins the names of the objects. */
+  readonly prefix: string
+  readonly snapshot: DumpedDatabase['snapshot']
+  /** Has the snapshot, and has locked all tables. */
+  readonly leader: PsqlSession
+  /** Ends that session, whatever it does. */
+  readonly ending: AbortController
+}
+
+async function dumpSnapshot(
+  work: DumpWork,
+  { found, prefix, snapshot, leader, ending }: SnapshotDump,
+): Promise<DumpedDatabase> {
+  const { context, server, coverage } = work
+  const { name, oid, sizeBytes } = found
   const definition = await readDatabaseDefinition(leader, server.major)
-  log.detail(`database '${toOneLine(name)}' is dumped as of snapshot ${snapshot.transactions}`)
-  const { coverage } = work
-  const before = coverage === 'none' ? [] : await readSequences(leader).catch(hintAtRights)
-  const startedMs = clock.nowMs()
+  const plans = planArchives(work.jobs > 1 ? await largeTables(leader) : [], work.jobs)
+  const before = coverage === 'none' ? [] : await readSequences(leader)
+  const startedMs = context.clock.nowMs()
   let archives: readonly DumpArchive[] = []
   let dumpMs = 0
   let fingerprint: DatabaseFingerprint | undefined
   let fingerprintMs = 0
   const makeArchives = async (signal: AbortSignal): Promise<void> => {
-    const source = { database: name, snapshotId: snapshot.id, prefix, signal }
-    archives = await dumpArchives(work, source, leader)
-    dumpMs = clock.nowMs() - startedMs
+    archives = await dumpArchives(work, {
+      database: name,
+      snapshotId: snapshot.id,
+      prefix,
+      plans,
+      signal,
+    })
+    dumpMs = context.clock.nowMs() - startedMs
   }
   const compute = async (signal: AbortSignal): Promise<void> => {
     if (coverage === 'none') return
+    signal.addEventListener('abort', () => ending.abort(), { once: true })
+    // First the one that never waits for a lock.
+    const lent = [borrowed(leader)]
     fingerprint = await takeFingerprint({
-      openSession: async () => {
-        const session = await server.open(name, signal)
-        await session.run(
-          `begin isolation level repeatable read read only;
-           set transaction snapshot '${snapshot.id}'`,
-        )
-        return session
-      },
+      openSession: async () =>
+        lent.pop() ?? (await joinSnapshot(server, name, snapshot.id, signal)),
       // One more for the schema.
       sessions: work.jobs + 1,
       coverage,
       signal,
     })
-    fingerprintMs = clock.nowMs() - startedMs
+    fingerprintMs = context.clock.nowMs() - startedMs
   }
   await atOnce(context.signal, [makeArchives, compute], {
     limit: 2,
     act: async (task, signal) => {
       await task(signal)
     },
-  }).catch(hintAtRights)
+  })
   return {
     name,
     oid,
@@ -98,6 +157,35 @@ export async function dumpDatabase(
   }
 }
 
+/** The same session, for somebody who ends his when he is done. */
+function borrowed(session: PsqlSession): PsqlSession {
+  return {
+    rows: async (query) => await session.rows(query),
+    run: async (statements) => {
+      await session.run(statements)
+    },
+    copy: (query) => session.copy(query),
+    copies: (queries) => session.copies(queries),
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+}
+
+async function joinSnapshot(
+  server: ClientServer,
+  database: string,
+  snapshotId: string,
+  signal: AbortSignal,
+): Promise<PsqlSession> {
+  await using cleanup = new AsyncDisposableStack()
+  const session = cleanup.use(await server.open(database, signal))
+  await session.run(
+    `begin isolation level repeatable read read only;
+     set transaction snapshot '${snapshotId}'`,
+  )
+  cleanup.move()
+  return session
+}
+
 /** The first thing that goes wrong for a user who was made for dumping. */
 function hintAtRights(error: unknown): never {
   if (!isErrorKind(error, 'execute', 'db-query')) throw error
@@ -111,22 +199,18 @@ function hintAtRights(error: unknown): never {
   })
 }
 
-interface ArchivesCall {
-  readonly database: string
-  readonly snapshotId: string
-  /** Begins the names of the objects. */
+interface ArchivesCall extends Omit<DumpCall, 'plan'> {
   readonly prefix: string
-  readonly signal: AbortSignal
+  readonly plans: readonly ArchivePlan[]
 }
 
+/** All of them begin now, also those that are not named by `jobs`: one that waited could find its tables changed. */
 async function dumpArchives(
   work: DumpWork,
-  { prefix, signal: ends, ...source }: ArchivesCall,
-  leader: PsqlSession,
+  { prefix, plans, signal: ends, ...source }: ArchivesCall,
 ): Promise<readonly DumpArchive[]> {
-  const plans = planArchives(work.jobs > 1 ? await largeTables(leader) : [], work.jobs)
   return await atOnce(ends, plans, {
-    limit: work.jobs,
+    limit: plans.length,
     act: async (plan, signal) => {
       const output = archiveOf(work, { ...source, plan, signal })
       const content = counted(work, source.database, output)
@@ -152,6 +236,8 @@ interface DumpCall {
   readonly signal: AbortSignal
 }
 
+const LOCK_WAIT_MS = 10_000
+
 /** Not compressed by pg_dump: what stores it compresses. */
 function archiveOf(
   { context: { log }, server }: DumpWork,
@@ -167,6 +253,8 @@ function archiveOf(
       // What is no reserved word here may be one where this is restored.
       '--quote-all-identifiers',
       `--snapshot=${snapshotId}`,
+      // Somebody who waits for a table waits for our lock on it, and pg_dump would wait behind them for ever.
+      `--lock-wait-timeout=${LOCK_WAIT_MS}`,
       ...plan.args,
     ],
     env: { ...server.address.env, PGDATABASE: database, PGAPPNAME: 'pgsurety [dump]' },
