@@ -1,7 +1,8 @@
 /** What two schemas say, fact by fact. Pure. */
 import type { DatabaseFingerprint, SchemaFact } from '../format/fingerprint.ts'
+import { definitionOf } from './definition.ts'
 import { UNREADABLE } from './sql.ts'
-import { isWorded, withFlatChains } from './wording.ts'
+import { withFlatChains } from './wording.ts'
 
 export interface FactDifference {
   readonly kind: string
@@ -116,8 +117,11 @@ function saysTheSame(
   wording: 'same' | 'different' | undefined,
 ): boolean {
   if (source.definition === restored.definition || wording === 'same') return true
-  if (!isWorded(source)) return false
-  return withFlatChains(source.definition) === withFlatChains(restored.definition)
+  const [ours, theirs] = [definitionOf(source), definitionOf(restored)]
+  if (ours.frame !== theirs.frame) return false
+  return ours.parts.every(
+    ({ text }, index) => withFlatChains(text) === withFlatChains(theirs.parts[index]?.text ?? ''),
+  )
 }
 
 function difference(
@@ -127,7 +131,8 @@ function difference(
   wording: 'same' | 'different' | undefined,
 ): FactDifference {
   const { kind, name } = source
-  const unknown = sourceMajor !== restoredMajor && isWorded(source) && wording === undefined
+  const differsInParts = definitionOf(source).frame === definitionOf(restored).frame
+  const unknown = sourceMajor !== restoredMajor && wording === undefined && differsInParts
   return {
     kind,
     name,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { isWorded, withFlatChains } from './wording.ts'
+import { masked, withFlatChains } from './wording.ts'
 
 test('chains of AND and OR are flat, and nothing else changes', () => {
   const same = [
@@ -63,14 +63,17 @@ test('what is flat stays what it means', () => {
   )
 })
 
-const worded = (kind: string, definition: string): boolean =>
-  isWorded({ kind, name: 'x', definition })
-
-test('what a server words is known by its kind, or by what is in it', () => {
-  assert.equal(worded('view', 'SELECT 1'), true)
-  assert.equal(worded('column', 'integer'), false)
-  assert.equal(worded('function', 'CREATE FUNCTION f()\nAS $f$ select 1 $f$'), false)
-  assert.equal(worded('function', 'CREATE FUNCTION f()\nRETURN 1'), true)
-  assert.equal(worded('table', 'access method heap'), false)
-  assert.equal(worded('table', 'partitioned by RANGE (lower(a))'), true)
+test('of a masked text only what is outside of quotes and parentheses can be read, at the same places', () => {
+  const masks = [
+    [`to "a; b"; using (x = ';') OR (y)`, `to "····"; using (·······) OR (·)`],
+    ["DEFAULT E'it''s (' || $f$ ) $f$, ''", "DEFAULT E'·······' || $·······$, ''"],
+    [`f((a, "b)"), 1)[2] ) (`, `f(············)[2] ) (`],
+    [`it's "not" closed`, `it's "···" closed`],
+  ] as const
+  for (const [text, expected] of masks) assert.equal(masked(text), expected)
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom('a', '"', "'", '(', ')', '$', ' ') }), (text) => {
+      assert.equal(masked(text).length, text.length)
+    }),
+  )
 })

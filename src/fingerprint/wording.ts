@@ -1,36 +1,4 @@
-/** Definitions that a server words itself: what of their text may differ though they say the same. Pure. */
-import type { SchemaFact } from '../format/fingerprint.ts'
-
-const WORDED_KINDS: ReadonlySet<string> = new Set([
-  'view',
-  'materialized view',
-  'rule',
-  'constraint',
-  'domain constraint',
-  'default',
-  'generation',
-  'index',
-  'trigger',
-  'policy',
-  'statistics',
-  'published table',
-  // ICU's names of locales are brought into one form since 16.
-  'collation',
-])
-
-/** Of these kinds only what has an expression in it. */
-const WORDED_PARTS: ReadonlyMap<string, RegExp> = new Map([
-  ['function', / DEFAULT |\nBEGIN ATOMIC\n|\nRETURN /],
-  ['procedure', / DEFAULT |\nBEGIN ATOMIC\n/],
-  ['table', /partition(?:ed by| of) /],
-  ['foreign table', /partition of /],
-  ['type', /^domain .*; default /],
-])
-
-/** Whether another version of the server may word the same otherwise. */
-export function isWorded({ kind, definition }: SchemaFact): boolean {
-  return WORDED_KINDS.has(kind) || WORDED_PARTS.get(kind)?.test(definition) === true
-}
+/** Texts that a server words itself: where their parts are, and what may differ though they say the same. Pure. */
 
 /** What stands between operands, what is in quotes, what is in parentheses. */
 type Item = string | Quoted | Group
@@ -41,9 +9,9 @@ interface Group {
   readonly items: readonly Item[]
 }
 
-const QUOTE = /^["']|^\$./
+const QUOTE = /^["'$]./s
 /** Names, texts, texts between dollars, parentheses, and whatever is between. */
-const TOKENS = /"(?:[^"]|"")*"|'(?:[^']|'')*'|(\$[^$\s]*\$).*?\1|[()]|[^"'$()]+|\$/gs
+const TOKENS = /"(?:[^"]|"")*"|'(?:[^']|'')*'|(\$[^$\s]*\$).*?\1|[()]|[^"'$()]+|["'$]/gs
 
 /**
  * The text with `((a AND b) AND c)` as `(a AND b AND c)`, and the same with OR. A server that reads its own wording of BETWEEN
@@ -106,4 +74,23 @@ function isBoundary(item: Item | undefined, word: ChainWord, side: 'before' | 'a
   if (item === undefined) return true
   if (typeof item !== 'string') return false
   return side === 'before' ? item.endsWith(word) : item.startsWith(word)
+}
+
+const FILLER = '·'
+
+/**
+ * The text with all that is in quotes or parentheses made unreadable; the outermost ones and all places stay. What is found in it
+ * is what the server itself says, not what is in a name or a text.
+ */
+export function masked(text: string): string {
+  let depth = 0
+  const hidden = ([token]: RegExpMatchArray): string => {
+    if (token === '(') depth += 1
+    const isVisible = depth === 0 || (depth === 1 && (token === '(' || token === ')'))
+    if (token === ')' && depth > 0) depth -= 1
+    if (!isVisible) return FILLER.repeat(token.length)
+    if (!QUOTE.test(token)) return token
+    return `${token.slice(0, 1)}${FILLER.repeat(token.length - 2)}${token.slice(-1)}`
+  }
+  return [...text.matchAll(TOKENS)].map(hidden).join('')
 }

@@ -249,6 +249,55 @@ create materialized view app.not_yet as select 1 as one with no data;
 comment on materialized view app.totals is 'how many';
 `
 
+/**
+ * What other versions word otherwise, XMLSERIALIZE since 16 and views of one table, in each kind of definition that may hold it. A
+ * function that must not run is called where only use would run it.
+ */
+const WORDED = `
+create function app.not_now(x int) returns int immutable language plpgsql as $f$ begin raise 'it ran'; end $f$;
+create table app.letters (id int, doc xml, note text default xmlserialize(content xmlelement(name hello) as text) || app.not_now(1));
+alter table app.letters
+  add length int generated always as (length(xmlserialize(content doc as text))) stored,
+  add constraint long_enough check (length(xmlserialize(content doc as text)) > 3) no inherit not valid,
+  add constraint no_twins exclude using btree (lower(xmlserialize(content doc as text)) collate "C" with =, id with =)
+    where (xmlserialize(content doc as text) <> '; with check ') deferrable,
+  alter id set not null;
+create index letters_by_text on app.letters using btree (id, lower(xmlserialize(content doc as text)) collate "C" desc nulls last,
+  (xmlserialize(content doc as varchar(7)) || ', id') text_pattern_ops, xmlserialize(content doc as text)) include (note)
+  where xmlserialize(content doc as text) <> 'it''s; clustered';
+alter index app.letters_by_text alter column 2 set statistics 33;
+create trigger when_changed after update on app.letters for each row
+  when (xmlserialize(content old.doc as text) <> xmlserialize(content new.doc as text) and old.* is distinct from new.* and app.not_now(2) = 2)
+  execute function app.stamp(' WHEN (true) EXECUTE FUNCTION ');
+alter table app.letters enable always trigger when_changed;
+create policy of_buyers on app.letters as restrictive for all to reader, "Writer ""x"""
+  using (exists (select from app.customers where id = letters.id and email = current_user))
+  with check (xmlserialize(content doc as text) <> '; using (false)' and app.not_now(3) = 3 and id in (select number from app.orders));
+create policy add on app.letters for insert with check (id = (select max(id) from app.customers));
+create rule copied as on insert to app.letters where new.id in (select id from app.customers where height > 7)
+  do also (insert into app.same_rows (x, y) select new.id, height from app.customers where id = new.id; delete from app.same_rows where z = 'x; disabled');
+create rule told as on update to app.letters do also notify letters;
+create rule gone as on delete to app.letters where xmlserialize(content old.doc as text) <> '; disabled' and app.not_now(4) = 4 do also
+  update app.same_rows set x = old.id where x = (select count(*) from app.orders where number = old.id);
+alter table app.letters disable rule gone;
+create view app.written as select id, note from app.letters where app.not_now(5) = 5;
+create rule through_view as on update to app.written do instead
+  update app.letters set note = new.note where id = old.id returning id, note;
+create view app.above as select id from app.written for share;
+create materialized view app.notes as select note from app.letters;
+create function app.shown(a xml default null, "b ""DEFAULT"" c" text default xmlserialize(content xmlelement(name "a,b") as text),
+  variadic c text[] default array[', d', 'DEFAULT 1']) returns text language plpgsql set search_path = 'a, b', "x DEFAULT 1"
+  as $f$ begin return ' DEFAULT '; end $f$;
+create procedure app.proceed(a text default xmlserialize(content xmlelement(name "a,b") as text)) language sql as '';
+create domain app.paper as xml default xmlelement(name "; not null") not null
+  constraint has_text check (xmlserialize(content value as text) <> '');
+create domain app.title as varchar(40) collate "C" default xmlserialize(content xmlelement(name hello) as varchar(7)) || app.not_now(8);
+create table app.by_text (id int, doc xml) partition by range (id, lower(xmlserialize(content doc as text)) collate "C" text_pattern_ops,
+  (xmlserialize(content doc as text) || 'x'));
+create table app.by_text_some partition of app.by_text for values from (1, '; partitioned by', minvalue) to (2, minvalue, minvalue);
+create collation app.phone_book (provider = icu, locale = 'de@collation=phonebook', deterministic = false);
+`
+
 const ELSEWHERE = `
 create foreign data wrapper nowhere options (debug 'true');
 create server far type 'none' version '1' foreign data wrapper nowhere options (host 'far.example.com');
@@ -339,11 +388,27 @@ insert into app.virtual (a) select generate_series(1, 5);
 alter table app.orders add constraint not_enforced check (number > 0) not enforced;`,
   },
   { from: 13, sql: BEHAVIOUR },
+  { from: 13, sql: WORDED },
+  {
+    from: 14,
+    sql: `create statistics app.texts on id, lower(xmlserialize(content doc as text)), (xmlserialize(content doc as text) || ' FROM x')
+  from app.letters;
+alter statistics app.texts set statistics 7;
+create function app.buyers("from" xml default null, standard int default app.not_now(6) + length(xmlserialize(content xmlelement(name a) as text)))
+  returns table (id bigint, "e ""mail" text) language sql stable cost 8 rows 9 set search_path = app, "x BEGIN ATOMIC"
+  begin atomic
+    insert into app.letters (doc) select "from" from app.customers where mood = 'ok' and app.not_now(7) = 7;
+    select id, email from app.customers where id > buyers.standard and xmlserialize(content "from" as text) <> 'END';
+  end;
+create function app.text_of(doc xml) returns text immutable language sql return xmlserialize(content doc as text);
+create procedure app.remember(doc xml, inout id int) language sql begin atomic delete from app.letters where letters.id = remember.id; select 1; end;`,
+  },
   { from: 13, sql: ELSEWHERE },
   {
     from: 15,
     sql: `create publication chosen for tables in schema app, table only app.parent;
-create publication filtered for table app.orders (number, note) where (number > 7);`,
+create publication filtered for table app.orders (number, note) where (number > 7);
+create publication texts for table app.letters (id, doc, note) where (xmlserialize(content doc as text) <> '; where ');`,
   },
   { from: 13, sql: ACCESS },
   { from: 17, sql: 'grant maintain on app.empty to reader;' },
