@@ -5,6 +5,7 @@ import type { PsqlSession } from '../postgres/psql.ts'
 import { factKey, type Wordings } from './compare-facts.ts'
 import { onlyRow } from './contents.ts'
 import { definitionOf } from './definition.ts'
+import { staysOneStatement } from './one-statement.ts'
 import { type Probe, probeOf, TEMPORARY_NAME, textLiteral } from './probe.ts'
 import { SETTINGS_STATEMENT } from './settings.ts'
 import { withFlatChains } from './wording.ts'
@@ -71,7 +72,7 @@ function rewordedFacts(
 
 function pairsOf(fact: SchemaFact, restored: SchemaFact): readonly Pair[] {
   const [ours, theirs] = [definitionOf(fact), definitionOf(restored)]
-  if (ours.frame !== theirs.frame) return []
+  if (ours.frame !== theirs.frame || !ours.parts.every(staysOneStatement)) return []
   return ours.parts.flatMap((part, index) => {
     const other = theirs.parts[index]
     if (other === undefined || withFlatChains(other.text) === withFlatChains(part.text)) return []
@@ -87,7 +88,7 @@ async function silenceEventTriggers(session: PsqlSession): Promise<boolean> {
     `select count(*) filter (where evtenabled <> 'D') > 0 as fires,
       count(*) filter (where evtenabled in ('A', 'R')) > 0 as "firesInReplica",
       current_setting('event_triggers', true) is not null as "canBeOff"
-    from pg_event_trigger where evtevent <> 'login'`,
+    from pg_event_trigger where evtevent in ('ddl_command_start', 'ddl_command_end')`,
   )
   if (fires === false) return true
   if (canBeOff === true) {
@@ -109,6 +110,7 @@ const DONE = 'DONE0'
  * and from then on no longer.
  */
 const SETUP = `set local client_min_messages = error; set local lock_timeout = '1s'; set local check_function_bodies = off;
+set local standard_conforming_strings = on;
 set local default_table_access_method = heap; set local temp_tablespaces = '';
 create function ${TEMPORARY_NAME}(statement text, question text) returns text language plpgsql as $f$
 declare

@@ -94,3 +94,7 @@ export function masked(text: string): string {
   }
   return [...text.matchAll(TOKENS)].map(hidden).join('')
 }
+
+/** The text without what is in quotes; a quote that is not closed stays. */
+export const outsideQuotes = (text: string): string =>
+  text.replaceAll(TOKENS, (token) => (QUOTE.test(token) && !token.startsWith('$') ? ' ' : token))
