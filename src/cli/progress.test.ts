@@ -9,6 +9,18 @@ test('a line tells how much is done, how fast, and how long it will take', () =>
   assert.equal(progressText(state, 4000), 'backup 25% 256MB of 1GB, 64MB/s, 12.0s left')
 })
 
+test('what is being done is told with its own share, and the rate is that of this step', () => {
+  const part = { name: "'shop': public.orders", doneBytes: 50, totalBytes: 200 }
+  const state = { step: 'dump', doneBytes: 3000, totalBytes: 5000, part }
+
+  assert.equal(
+    progressText(state, 1000, 1000),
+    "dump 60% 2.9KB of 4.9KB, 2KB/s, 1.0s left; 'shop': public.orders 25% 50B of 200B",
+  )
+  const small = { ...state, part: { ...part, totalBytes: undefined } }
+  assert.equal(progressText(small, 0), "dump 60% 2.9KB of 4.9KB; 'shop': public.orders")
+})
+
 test('before anything is done there is no rate to tell', () => {
   assert.equal(
     progressText({ step: 'restore', doneBytes: 0, totalBytes: 0 }, 0),
@@ -36,5 +48,9 @@ test('without a terminal there is a plain line every ten seconds, and none for a
   }
   show(undefined)
 
-  assert.deepEqual(written, ['backup 50% 12KB of 24KB, 1KB/s, 12.0s left\n'])
+  // Due at 10 and at 20, however late the first one was.
+  assert.deepEqual(written, [
+    'backup 50% 12KB of 24KB, 1KB/s, 12.0s left\n',
+    'backup 87% 21KB of 24KB, 1KB/s, 3.0s left\n',
+  ])
 })

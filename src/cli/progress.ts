@@ -19,9 +19,12 @@ export function openProgress(program: Pick<Program, 'writeError'>, clock: Clock)
     device ??= process.stderr.isTTY && (process.stderr.columns ?? 0) > 40 ? 'terminal' : 'other'
     return device === 'terminal'
   }
+  const interval = (): number => (isTerminal() ? TTY_INTERVAL_MS : PLAIN_INTERVAL_MS)
   let step = ''
   let startMs = 0
-  let shownMs = 0
+  /** Of what is shown again and again, the next time. */
+  let dueMs = 0
+  let startBytes = 0
   let drawn = false
   return {
     show: (state) => {
@@ -39,27 +42,47 @@ export function openProgress(program: Pick<Program, 'writeError'>, clock: Clock)
       if (state.step !== step) {
         step = state.step
         startMs = nowMs
-        shownMs = nowMs
+        startBytes = state.doneBytes
+        dueMs = nowMs + interval()
       }
-      if (nowMs - shownMs < (isTerminal() ? TTY_INTERVAL_MS : PLAIN_INTERVAL_MS)) return
-      shownMs = nowMs
+      if (nowMs < dueMs) return
+      // Steady, however late the last one was.
+      dueMs += interval() * (Math.floor((nowMs - dueMs) / interval()) + 1)
       drawn = true
-      const line = progressText(state, nowMs - startMs)
-      program.writeError(isTerminal() ? `\r\u001B[K${bar(state)} ${line}` : `${line}\n`)
+      const line = progressText(state, nowMs - startMs, startBytes)
+      program.writeError(isTerminal() ? `\r\u001B[K${fitting(bar(state), line)}` : `${line}\n`)
     },
   }
 }
 
-/** `backup 42% 1.2GB of 2.8GB, 150MB/s, 11.2s left` */
-export function progressText(state: Progress, elapsedMs: number): string {
-  const done = `${percent(state)}% ${formatSize(state.doneBytes)} of ${formatSize(state.totalBytes)}`
-  if (elapsedMs <= 0 || state.doneBytes <= 0) return `${state.step} ${done}`
-  const bytesPerMs = state.doneBytes / elapsedMs
-  const leftMs = (state.totalBytes - state.doneBytes) / bytesPerMs
-  return `${state.step} ${done}, ${formatSize(Math.round(bytesPerMs * SECOND_MS))}/s, ${formatDuration(Math.max(0, leftMs))} left`
+/** A line that wraps would not be drawn over. */
+function fitting(...texts: readonly string[]): string {
+  return texts.join(' ').slice(0, Math.max(0, process.stderr.columns - 1))
 }
 
-function percent({ doneBytes, totalBytes }: Progress): number {
+/** `backup 42% 1.2GB of 2.8GB, 150MB/s, 11.2s left`; the rate is that since `startBytes` were done. */
+export function progressText(state: Progress, elapsedMs: number, startBytes = 0): string {
+  const { step, part, doneBytes, totalBytes } = state
+  const done = `${step} ${amount(state)}`
+  const partText = part === undefined ? '' : `; ${part.name}`
+  const partDone =
+    part?.totalBytes === undefined ? '' : ` ${amount({ ...part, totalBytes: part.totalBytes })}`
+  const newBytes = doneBytes - startBytes
+  if (elapsedMs <= 0 || newBytes <= 0) return `${done}${partText}${partDone}`
+  const bytesPerMs = newBytes / elapsedMs
+  const rate = formatSize(Math.round(bytesPerMs * SECOND_MS))
+  const left = formatDuration(Math.max(0, (totalBytes - doneBytes) / bytesPerMs))
+  return `${done}, ${rate}/s, ${left} left${partText}${partDone}`
+}
+
+type Amount = Pick<Progress, 'doneBytes' | 'totalBytes'>
+
+/** `42% 1.2GB of 2.8GB` */
+function amount(of: Amount): string {
+  return `${percent(of)}% ${formatSize(of.doneBytes)} of ${formatSize(of.totalBytes)}`
+}
+
+function percent({ doneBytes, totalBytes }: Amount): number {
   return totalBytes === 0 ? 100 : Math.min(100, Math.floor((doneBytes * 100) / totalBytes))
 }
 

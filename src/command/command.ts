@@ -48,6 +48,13 @@ export interface Progress {
   readonly step: string
   readonly doneBytes: number
   readonly totalBytes: number
+  /** What of it is being done: a table. */
+  readonly part?: {
+    readonly name: string
+    readonly doneBytes: number
+    /** Undefined: too small to be worth telling how much is done. */
+    readonly totalBytes: number | undefined
+  }
   /** When the step began, if in an earlier process: then this is shown at once. */
   readonly sinceMs?: number
 }

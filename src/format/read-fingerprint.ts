@@ -23,6 +23,17 @@ import { isArray, type JsonObject, type JsonValue } from './json.ts'
 
 const VERSION = 1
 
+/** From the text of one. Throws as `readFingerprint` does. */
+export function parseFingerprint(content: Buffer): DatabaseFingerprint {
+  let value: JsonValue
+  try {
+    value = JSON.parse(content.toString('utf8'))
+  } catch (cause) {
+    throw new AppError('format', 'this is not JSON, and so no fingerprint', { cause })
+  }
+  return readFingerprint(value)
+}
+
 /** Throws `format`, and `version-not-supported` for a fingerprint of a version that is not known yet. */
 export function readFingerprint(value: JsonValue): DatabaseFingerprint {
   const members = asObject(value)

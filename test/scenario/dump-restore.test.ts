@@ -165,6 +165,7 @@ test('a plan makes nothing', async () => {
   const output = await restored(`--set=${label}`, '--to-database=shop2', '--plan')
 
   assert.match(output, /^ {2}database +'shop' as 'shop2'$/m)
+  assert.match(output, /^ {2}jobs +1: only \d.*B to read$/m)
   assert.deepEqual(await databases(source.cluster), ['shop'])
 })
 

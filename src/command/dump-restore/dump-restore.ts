@@ -1,4 +1,5 @@
 /** dump-restore: databases from a dump set, proved to be what was dumped. Plans, prints the plan, and only then makes anything. */
+import { availableParallelism } from 'node:os'
 import { AppError, asAppError } from '../../base/error.ts'
 import { MIB } from '../../base/units.ts'
 import { collect } from '../../pipe/pipe.ts'
@@ -46,9 +47,11 @@ export async function dumpRestore(context: Context): Promise<number> {
 async function makePlan(set: DumpSet, target: Target, request: Request): Promise<WholePlan> {
   const globals = request.globals === 'restored' ? await readGlobals(set, target) : undefined
   const rolesToCome = globals?.newRoles ?? new Set()
+  const processors = availableParallelism()
+  const input = { request, set, target, rolesToCome, processors }
   const databases = []
   for (const source of chosenDatabases(request, set.manifest)) {
-    databases.push(await planDatabase({ request, set, target, rolesToCome }, source))
+    databases.push(await planDatabase(input, source))
   }
   const { server, client } = target
   return { set, request, server, place: placeOf(client.address), databases, globals }
@@ -104,6 +107,7 @@ async function record(context: Context, run: ProveRun, outcome: Outcome): Promis
   const { dataMs, finishMs } = result
   await recordProof(context, run, {
     source: plan.source,
+    jobs: plan.jobs.jobs,
     extent: plan.selection.extent === 'all' ? 'whole' : 'selection',
     dataMs,
     finishMs,

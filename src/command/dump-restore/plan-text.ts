@@ -63,6 +63,7 @@ function databaseRows(
     ...(request.asked.kind === 'all'
       ? []
       : [['only', tablesText(plan.selection.tableOids.size)] as const]),
+    ['jobs', `${plan.jobs.jobs}: ${plan.jobs.why}`],
     ['proof', proofText(plan, request)],
     ...findings
       .filter(({ severity }) => severity === 'warning')
@@ -93,12 +94,13 @@ export function planFacts(plan: WholePlan): object {
     set: { label: manifest.label, repo: place.repo.key, version: manifest.server.version },
     server: { version: server.version, place: plan.place, user: server.user },
     roles: globals === undefined ? null : { made: [...globals.newRoles], leftOut: globals.leftOut },
-    databases: databases.map(({ source, name, replaces, selection, findings }) => ({
+    databases: databases.map(({ source, name, replaces, selection, findings, jobs }) => ({
       source: source.name,
       name,
       replaces,
       snapshot: new Date(source.snapshot.timeMs).toISOString(),
       sizeBytes: source.sizeBytes,
+      jobs: jobs.jobs,
       tables: selection.extent === 'all' ? null : selection.tableOids.size,
       prove: request.proof !== 'none' && source.fingerprint !== null,
       findings,

@@ -3,6 +3,7 @@ import { AppError } from '../../base/error.ts'
 import { type ArchiveHead, readArchiveHead } from '../../format/archive-toc.ts'
 import type { DumpArchive, DumpedDatabase } from '../../format/dump-manifest.ts'
 import { readDumpObject } from '../../repo/dump-sets.ts'
+import { type Jobs, jobsForRestore, jobsOr } from '../jobs.ts'
 import type { Deviations } from './database-sql.ts'
 import type { DumpSet } from './dump-set.ts'
 import { needsOf } from './needs.ts'
@@ -32,6 +33,7 @@ export interface DatabasePlan {
   /** Of objects, not of the database: one that is not there makes pg_restore use none. */
   readonly tablespaces: 'kept' | 'left-out'
   readonly findings: readonly Finding[]
+  readonly jobs: Jobs
 }
 
 export interface PlanInput {
@@ -39,10 +41,12 @@ export interface PlanInput {
   readonly set: DumpSet
   readonly target: Target
   readonly rolesToCome: ReadonlySet<string>
+  /** Of this machine. */
+  readonly processors: number
 }
 
 export async function planDatabase(
-  { request, set, target, rolesToCome }: PlanInput,
+  { request, set, target, rolesToCome, processors }: PlanInput,
   source: DumpedDatabase,
 ): Promise<DatabasePlan> {
   const { schemaArchive, dataArchives } = archivesOf(source)
@@ -70,20 +74,29 @@ export async function planDatabase(
     refusedSettings: await trySettings(target.session, source.definition, server),
     freeBytes: await freeBytesAt(server.dataDirectory, target.client.address.env['PGHOST']),
   }
+  const schema = { archive: schemaArchive, head, lists: runLists(head.entries, selection) }
+  const data = await Promise.all(
+    dataArchives.map(async (archive) => await planData(set, archive, selection)),
+  )
   return {
     source,
     name,
     replaces: request.replace !== undefined,
     selection,
-    schema: { archive: schemaArchive, head, lists: runLists(head.entries, selection) },
-    data: await Promise.all(
-      dataArchives.map(async (archive) => await planData(set, archive, selection)),
-    ),
+    schema,
+    data,
     deviations: deviationsFor(wish, situation),
     tablespaces: [...needs.tablespaces].every((tablespace) => server.tablespaces.has(tablespace))
       ? 'kept'
       : 'left-out',
     findings: findings(wish, situation),
+    jobs: jobsOr(request.jobs, () =>
+      jobsForRestore(processors, {
+        sizeBytes: source.archives.reduce((sum, one) => sum + one.contentSizeBytes, 0),
+        archives: source.archives.length,
+        afterwards: schema.lists.finish.length,
+      }),
+    ),
   }
 }
 

@@ -1,7 +1,9 @@
 /** `--prove-only`: compares databases that are there with a dump set, and restores nothing. */
+import { availableParallelism } from 'node:os'
 import { AppError } from '../../base/error.ts'
 import type { DumpedDatabase } from '../../format/dump-manifest.ts'
 import type { Context } from '../command.ts'
+import { jobsForProof, jobsOr } from '../jobs.ts'
 import type { DumpSet } from './dump-set.ts'
 import type { Target } from './open-target.ts'
 import { type Proof, prove } from './prove.ts'
@@ -23,6 +25,7 @@ export async function proveOnly(context: Context, run: ProveRun): Promise<number
     readonly name: string
     readonly proof: Proof
   }[] = []
+  const { jobs } = jobsOr(request.jobs, () => jobsForProof(availableParallelism()))
   for (const source of chosenDatabases(request, set.manifest)) {
     const name = request.toName ?? source.name
     if (!target.server.databases.has(name)) {
@@ -30,12 +33,13 @@ export async function proveOnly(context: Context, run: ProveRun): Promise<number
         hint: 'Which one shall be compared (--to-database)?',
       })
     }
-    const input = { set, source, selection: undefined, request, client: target.client }
+    const input = { set, source, selection: undefined, request, client: target.client, jobs }
     const proof = await prove(context, input, name)
     context.progress(undefined)
     const { verdict, proveMs } = proof
     await recordProof(context, run, {
       source,
+      jobs,
       extent: 'comparison',
       dataMs: 0,
       finishMs: 0,

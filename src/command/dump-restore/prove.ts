@@ -1,14 +1,13 @@
 /** Whether a database is what a dump set says was dumped: its fingerprint is taken and compared with the set's. */
 import type { DatabaseFingerprint } from '../../format/fingerprint.ts'
 import type { DumpedDatabase, DumpObject } from '../../format/dump-manifest.ts'
-import { readFingerprint } from '../../format/read-fingerprint.ts'
+import { parseFingerprint } from '../../format/read-fingerprint.ts'
 import { GIB } from '../../base/units.ts'
 import { asAppError } from '../../base/error.ts'
 import { compareFingerprints, type Comparison } from '../../fingerprint/compare.ts'
 import { findWordings } from '../../fingerprint/find-wordings.ts'
 import { takeFingerprint } from '../../fingerprint/fingerprint.ts'
 import { coverLike } from '../../fingerprint/tables.ts'
-import type { JsonValue } from '../../format/json.ts'
 import { collect } from '../../pipe/pipe.ts'
 import type { PsqlSession } from '../../postgres/psql.ts'
 import { readDumpObject } from '../../repo/dump-sets.ts'
@@ -34,6 +33,8 @@ export interface ProofInput {
   readonly selection: Selection | undefined
   readonly request: Request
   readonly client: ClientServer
+  /** How many tables to read at the same time. */
+  readonly jobs: number
 }
 
 /** `database`: the name of the one to compare. What could not be read or compared is `incomplete`, never a pass. */
@@ -70,7 +71,7 @@ function judged(comparison: Comparison): Pick<Proof, 'verdict' | 'why'> {
 
 async function compare(
   context: Context,
-  { set, source, selection, request, client }: ProofInput,
+  { set, source, selection, request, client, jobs }: ProofInput,
   { database, fingerprint }: { readonly database: string; readonly fingerprint: DumpObject },
 ): Promise<Comparison> {
   const dumped = await loadFingerprint(set, fingerprint)
@@ -78,7 +79,7 @@ async function compare(
   const found = await takeFingerprint({
     openSession: async () => await openReader(client, database),
     // One more for the schema.
-    sessions: request.jobs + 1,
+    sessions: jobs + 1,
     coverage: coverLike(dumped),
     signal: context.signal,
     onBytes: (bytes) => {
@@ -115,6 +116,5 @@ async function loadFingerprint(
   object: DumpObject,
 ): Promise<DatabaseFingerprint> {
   const content = await collect(readDumpObject(place, manifest, object), GIB)
-  const value: JsonValue = JSON.parse(content.toString('utf8'))
-  return readFingerprint(value)
+  return parseFingerprint(content)
 }

@@ -7,21 +7,16 @@ import { assertNotStopped } from '../../repo/stop-file.ts'
 import { type Context, stanzaOf } from '../command.ts'
 import type { DumpSet } from './dump-set.ts'
 import type { Target } from './open-target.ts'
-import type { Request } from './request.ts'
 
 export interface ProofNote
-  extends Pick<DumpProof, 'extent' | 'dataMs' | 'finishMs' | 'proveMs' | 'verdict'> {
+  extends Pick<DumpProof, 'extent' | 'jobs' | 'dataMs' | 'finishMs' | 'proveMs' | 'verdict'> {
   readonly source: DumpedDatabase
 }
 
 /** A restore is not worse because nobody could take a note of it. */
 export async function recordProof(
   context: Context,
-  {
-    set,
-    target,
-    request,
-  }: { readonly set: DumpSet; readonly target: Target; readonly request: Request },
+  { set, target }: { readonly set: DumpSet; readonly target: Target },
   { source, ...note }: ProofNote,
 ): Promise<void> {
   const { config, log, clock, signal } = context
@@ -34,7 +29,6 @@ export async function recordProof(
     atMs,
     serverVersion: target.client.version,
     clientVersion: target.programs.version,
-    jobs: request.jobs,
     sizeBytes: source.sizeBytes,
     fingerprintSha256: source.fingerprint?.contentSha256 ?? null,
     ...note,

@@ -24,7 +24,8 @@ export interface Request {
   readonly globals: 'restored' | 'left-out'
   /** `only`: compares a database that is there, and restores nothing. */
   readonly proof: 'afterwards' | 'none' | 'only'
-  readonly jobs: number
+  /** Undefined: what suits. */
+  readonly jobs: number | undefined
 }
 
 /** Throws `option-invalid-value` and `option-invalid`. */
@@ -46,7 +47,7 @@ export function requestOf(config: Config): Request {
     role: config.optionalText('role'),
     globals: config.flag('globals') ? 'restored' : 'left-out',
     proof: config.flag('prove-only') ? 'only' : config.flag('prove') ? 'afterwards' : 'none',
-    jobs: config.integer('jobs'),
+    jobs: config.optionalInteger('jobs'),
   }
   assertPossible(request, config)
   return request

@@ -85,7 +85,14 @@ async function fill(context: Context, run: DatabaseRun, working: string): Promis
       ? undefined
       : await prove(
           context,
-          { set, source: plan.source, selection: plan.selection, request, client: target.client },
+          {
+            set,
+            source: plan.source,
+            selection: plan.selection,
+            request,
+            client: target.client,
+            jobs: plan.jobs.jobs,
+          },
           working,
         )
   if (proof?.verdict === 'differs') {

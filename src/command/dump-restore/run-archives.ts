@@ -52,7 +52,7 @@ export async function runArchives(run: ArchiveRun): Promise<RunResult> {
   const { schema, data } = run.plan
   await restoreStream(run, { archive: schema, headFile, complaints, counter })
   await atOnce(run.signal, data, {
-    limit: run.request.jobs,
+    limit: run.plan.jobs.jobs,
     act: async (archive, signal) => {
       await restoreStream({ ...run, signal }, { archive, headFile: undefined, complaints, counter })
     },
@@ -146,7 +146,7 @@ async function callRestore(
       ...(request.role === undefined ? [] : [`--role=${request.role}`]),
       '-L',
       pathOfFile(0),
-      ...(file === undefined ? [] : ['-j', String(request.jobs), pathOfFile(1)]),
+      ...(file === undefined ? [] : ['-j', String(plan.jobs.jobs), pathOfFile(1)]),
     ],
     files: [listFile, ...(file === undefined ? [] : [file])],
     env: { ...target.client.address.env, PGAPPNAME: 'pgsurety [dump-restore]' },

@@ -1,4 +1,5 @@
 /** Dumps one database: all of its archives are of one snapshot, which lasts until the last of them has been made. */
+import { availableParallelism } from 'node:os'
 import { atOnce } from '../../base/at-once.ts'
 import { AppError, isErrorKind } from '../../base/error.ts'
 import { toOneLine } from '../../base/text.ts'
@@ -13,8 +14,10 @@ import { type ByteSource, single } from '../../pipe/pipe.ts'
 import type { PsqlSession } from '../../postgres/psql.ts'
 import type { ClientServer } from '../client-server.ts'
 import type { Context } from '../command.ts'
+import { jobsForDump, jobsOr } from '../jobs.ts'
 import { largeTables, readDatabaseDefinition, type ServerFacts } from './catalog.ts'
 import type { FoundDatabase } from './choose.ts'
+import type { ArchiveProgress, DatabaseProgress, DumpProgress } from './dump-progress.ts'
 import { type ArchivePlan, planArchives } from './groups.ts'
 import { type Snapshot, takeSnapshot } from './snapshot.ts'
 import { type SetBeingMade, storeObject } from './store.ts'
@@ -24,11 +27,11 @@ export interface DumpWork {
   readonly server: ClientServer
   readonly facts: ServerFacts
   readonly set: SetBeingMade
-  readonly jobs: number
+  /** Undefined: what suits. */
+  readonly jobs: number | undefined
   /** How closely fingerprints look at a table. */
   readonly coverage: CoveragePolicy | 'none'
-  /** Called for all bytes that pg_dump writes. */
-  readonly count: (bytes: number, step: string) => void
+  readonly progress: DumpProgress
 }
 
 /** How often a dump of a database is begun when others take its tables away from it. */
@@ -99,7 +102,11 @@ async function dumpSnapshot(
   const { context, server, coverage } = work
   const { name, oid, sizeBytes } = found
   const definition = await readDatabaseDefinition(leader, server.major)
-  const plans = planArchives(work.jobs > 1 ? await largeTables(leader) : [], work.jobs)
+  const tables = await largeTables(leader)
+  const sizes = tables.map((table) => table.sizeBytes)
+  const { jobs, why } = jobsOr(work.jobs, () => jobsForDump(availableParallelism(), sizes))
+  context.log.detail(`database '${toOneLine(name)}' is dumped with jobs = ${jobs}: ${why}`)
+  const progress = work.progress.begin(name, tables)
   const before = coverage === 'none' ? [] : await readSequences(leader)
   const startedMs = context.clock.nowMs()
   let archives: readonly DumpArchive[] = []
@@ -111,8 +118,9 @@ async function dumpSnapshot(
       database: name,
       snapshotId: snapshot.id,
       prefix,
-      plans,
+      plans: planArchives(tables, jobs),
       signal,
+      progress,
     })
     dumpMs = context.clock.nowMs() - startedMs
   }
@@ -125,9 +133,12 @@ async function dumpSnapshot(
       openSession: async () =>
         lent.pop() ?? (await joinSnapshot(server, name, snapshot.id, signal)),
       // One more for the schema.
-      sessions: work.jobs + 1,
+      sessions: jobs + 1,
       coverage,
       signal,
+      onBytes: (bytes) => {
+        progress.fingerprinted(bytes)
+      },
     })
     fingerprintMs = context.clock.nowMs() - startedMs
   }
@@ -199,9 +210,10 @@ function hintAtRights(error: unknown): never {
   })
 }
 
-interface ArchivesCall extends Omit<DumpCall, 'plan'> {
+interface ArchivesCall extends Omit<DumpCall, 'plan' | 'progress'> {
   readonly prefix: string
   readonly plans: readonly ArchivePlan[]
+  readonly progress: DatabaseProgress
 }
 
 /** All of them begin now, also those that are not named by `jobs`: one that waited could find its tables changed. */
@@ -212,8 +224,9 @@ async function dumpArchives(
   return await atOnce(ends, plans, {
     limit: plans.length,
     act: async (plan, signal) => {
-      const output = archiveOf(work, { ...source, plan, signal })
-      const content = counted(work, source.database, output)
+      const progress = source.progress.archive()
+      const output = archiveOf(work, { ...source, plan, signal, progress })
+      const content = counted(output, progress)
       const stored = await storeObject(work.set, `${prefix}${plan.suffix}.dump`, content)
       return { ...stored, part: plan.part }
     },
@@ -234,6 +247,7 @@ interface DumpCall {
   readonly snapshotId: string
   readonly plan: ArchivePlan
   readonly signal: AbortSignal
+  readonly progress: ArchiveProgress
 }
 
 const LOCK_WAIT_MS = 10_000
@@ -241,7 +255,7 @@ const LOCK_WAIT_MS = 10_000
 /** Not compressed by pg_dump: what stores it compresses. */
 function archiveOf(
   { context: { log }, server }: DumpWork,
-  { database, snapshotId, plan, signal }: DumpCall,
+  { database, snapshotId, plan, signal, progress }: DumpCall,
 ): ByteSource {
   return outputOf({
     path: programPath(server.programs, 'pg_dump'),
@@ -260,16 +274,17 @@ function archiveOf(
     env: { ...server.address.env, PGDATABASE: database, PGAPPNAME: 'pgsurety [dump]' },
     signal,
     message: (line) => {
+      progress.line(line)
       if (/^pg_dump: (?:warning|hint|detail):/.test(line)) log.warn(line)
       else log.detail(line)
     },
   })
 }
 
-async function* counted(work: DumpWork, database: string, source: ByteSource): ByteSource {
-  const step = `dump database '${toOneLine(database)}'`
+async function* counted(source: ByteSource, progress: ArchiveProgress): ByteSource {
   for await (const chunk of source) {
-    work.count(chunk.length, step)
+    progress.wrote(chunk.length)
     yield chunk
   }
+  progress.ended()
 }

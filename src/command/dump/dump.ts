@@ -48,6 +48,7 @@ import {
   type Skipped,
 } from './choose.ts'
 import { dumpDatabase, type DumpWork } from './dump-database.ts'
+import { DumpProgress } from './dump-progress.ts'
 import { explainConflict } from './recovery-conflict.ts'
 import { type SetBeingMade, storeObject } from './store.ts'
 
@@ -138,6 +139,8 @@ async function makeSet(context: Context, making: Making): Promise<DumpManifest> 
           'HINT: it is not listed; the next expire removes it.',
       )
     }
+    // Whichever call was under way when it was told to stop.
+    context.signal.throwIfAborted()
     throw explainConflict(error)
   } finally {
     context.progress(undefined)
@@ -159,9 +162,9 @@ async function fillSet(context: Context, making: Making): Promise<DumpManifest> 
     server,
     facts,
     set,
-    jobs: config.integer('jobs'),
+    jobs: config.optionalInteger('jobs'),
     coverage: coverageOf(config),
-    count: counter(context, making),
+    progress: progressOf(context, making),
   }
   const databases: DumpedDatabase[] = []
   const gone: Skipped[] = []
@@ -228,16 +231,14 @@ function sayWhatIsLeftOut({ log }: Context, { choice, facts }: Making): void {
   log.info('the server is a standby: the content of unlogged tables is not in the dump')
 }
 
-/** Shows how far the set is; pg_dump's output and the size of a database are alike enough for that. */
-function counter({ progress }: Context, { choice, lock }: Making): DumpWork['count'] {
-  const sizeBytes = choice.chosen.reduce((sum, database) => sum + database.sizeBytes, 0)
-  let doneBytes = 0
-  return (bytes, step) => {
-    doneBytes += bytes
-    const totalBytes = Math.max(sizeBytes, doneBytes)
-    progress({ step, doneBytes, totalBytes })
-    lock.progress({ sizeBytes: totalBytes, completeBytes: doneBytes })
-  }
+function progressOf({ progress }: Context, { choice, lock }: Making): DumpProgress {
+  return new DumpProgress({
+    databases: new Map(choice.chosen.map(({ name, sizeBytes }) => [name, sizeBytes])),
+    show: (state) => {
+      progress(state)
+      lock.progress({ sizeBytes: state.totalBytes, completeBytes: state.doneBytes })
+    },
+  })
 }
 
 /** Undefined when the dump failed because the database is no more: that is no failure of the dump. */

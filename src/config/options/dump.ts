@@ -52,9 +52,9 @@ export const DUMP_OPTIONS = {
   },
   jobs: {
     kind: 'integer',
-    summary: 'How many tables of a database to read or restore at the same time.',
+    summary:
+      'How many tables of a database to read or restore at the same time. Without it: what suits its size and the processors here.',
     commands: ['dump', 'dump-restore'],
-    default: '1',
     range: ['1', '64'],
     origin: 'pgsurety',
   },
