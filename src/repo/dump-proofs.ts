@@ -1,4 +1,5 @@
 /** The records of restores that lie beside a dump set; the set itself stays as it was written. */
+import { SECOND_MS } from '../base/units.ts'
 import { type DumpProof, readDumpProof } from '../format/dump-proof.ts'
 import { reading } from '../format/info-file.ts'
 import { formatLabelTime } from '../format/label.ts'
@@ -20,13 +21,14 @@ export async function loadDumpProofs(
   return proofs.toSorted((left, right) => left.atMs - right.atMs)
 }
 
-/** Named by its time and by `databaseOid`: names may be secrets. */
+/** Named by its time, to the millisecond, and by `databaseOid`: names may be secrets. */
 export async function saveDumpProof(
   place: DumpPlace,
   proof: DumpProof,
   databaseOid: number,
 ): Promise<void> {
-  const name = `${formatLabelTime(proof.atMs)}-${databaseOid}`
+  const millis = String(Math.floor(proof.atMs) % SECOND_MS).padStart(3, '0')
+  const name = `${formatLabelTime(proof.atMs)}.${millis}-${databaseOid}`
   await writeSealed(place, dumpProofKey(place.stanza, proof.label, name), {
     name: 'proof',
     value: proof,

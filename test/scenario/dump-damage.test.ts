@@ -53,7 +53,12 @@ async function makePlace(name: string, env: Readonly<Record<string, string>>): P
     })
   await dump(context(`--lock-path=${path}-lock`, '--annotation=why=test', 'dump').context)
   const [set = ''] = globSync('dump/demo/*L', { cwd: path })
-  const noted = context(`--set=${basename(set)}`, '--annotation=who=me', 'annotate')
+  const noted = context(
+    `--lock-path=${path}-lock`,
+    `--set=${basename(set)}`,
+    '--annotation=who=me',
+    'annotate',
+  )
   await annotate(noted.context)
   // Leaves a proof beside the set.
   await dumpRestore(context('--database=shop2', '--prove-only', 'dump-restore').context)
