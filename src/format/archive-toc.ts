@@ -62,28 +62,42 @@ class Incomplete extends Error {}
 
 /** Takes what it needs from the beginning of `source` and no more than a chunk beyond. `format` when it is no such archive. */
 export async function readArchiveHead(source: ByteSource): Promise<ArchiveHead> {
-  const chunks: Buffer[] = []
-  let sizeBytes = 0
-  // Parsed again only when there is twice as much: linear altogether.
-  let tryAtBytes = 0
+  const reader = new HeadReader()
   for await (const chunk of source) {
-    chunks.push(Buffer.from(chunk))
-    sizeBytes += chunk.length
-    if (sizeBytes < tryAtBytes) continue
-    tryAtBytes = 2 * sizeBytes
-    const head = parseArchiveHead(joined(chunks))
+    const head = reader.add(chunk)
     if (head !== undefined) return head
-    if (sizeBytes > HEAD_BYTES_MAX) break
   }
-  const head = parseArchiveHead(joined(chunks))
-  if (head !== undefined) return head
-  throw new AppError('format', 'the archive ends within its table of contents')
+  return reader.end()
 }
 
-function joined(chunks: Buffer[]): Buffer {
-  const all = Buffer.concat(chunks)
-  chunks.splice(0, chunks.length, all)
-  return all
+/** Is given an archive's bytes as they come, until its table of contents is whole. Both calls throw `format`. */
+export class HeadReader {
+  #chunks: Buffer[] = []
+  #sizeBytes = 0
+  // Parsed again only when there is twice as much: linear altogether.
+  #tryAtBytes = 0
+
+  /** Undefined: it takes more. */
+  add(chunk: Buffer): ArchiveHead | undefined {
+    this.#chunks.push(Buffer.from(chunk))
+    this.#sizeBytes += chunk.length
+    if (this.#sizeBytes < this.#tryAtBytes) return undefined
+    this.#tryAtBytes = 2 * this.#sizeBytes
+    return this.#parse() ?? (this.#sizeBytes > HEAD_BYTES_MAX ? this.end() : undefined)
+  }
+
+  /** There is no more. */
+  end(): ArchiveHead {
+    const head = this.#parse()
+    if (head !== undefined) return head
+    throw new AppError('format', 'the archive ends within its table of contents')
+  }
+
+  #parse(): ArchiveHead | undefined {
+    const all = Buffer.concat(this.#chunks)
+    this.#chunks = [all]
+    return parseArchiveHead(all)
+  }
 }
 
 /** Undefined when more bytes are needed. Throws `format`. */

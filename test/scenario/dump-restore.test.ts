@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { advise } from '../../src/command/advise/advise.ts'
 import { dumpRestore } from '../../src/command/dump-restore/dump-restore.ts'
 import { info } from '../../src/command/info/info.ts'
+import { dumpVerify } from '../../src/command/dump-verify/dump-verify.ts'
 import { loadDumpProofs } from '../../src/repo/dump-proofs.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { testContext } from '../harness/context.ts'
@@ -302,6 +303,9 @@ test('every kind of object comes back in the same and in a newer version, and is
     dumped[0]?.archives.map(({ part }) => part),
     ['data', 'data', 'data', 'data', 'schema'],
   )
+
+  const verifying = source.context(['dump-verify'])
+  assert.equal(await dumpVerify(verifying.context), 0, verifying.output())
 
   const same = await restored('--to-database=object shop 2', '--jobs=3')
   assert.match(same, /proved exact/)

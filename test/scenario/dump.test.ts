@@ -12,7 +12,7 @@ import { dumpVerify } from '../../src/command/dump-verify/dump-verify.ts'
 import { expire } from '../../src/command/expire/expire.ts'
 import { info } from '../../src/command/info/info.ts'
 import { collect } from '../../src/pipe/pipe.ts'
-import { readDumpObject, readSealed } from '../../src/repo/dump-sets.ts'
+import { readDumpObject, readSealed, saveDumpManifest } from '../../src/repo/dump-sets.ts'
 import { openConfiguredStorage } from '../../src/repo/repo.ts'
 import type { TestContext } from '../harness/context.ts'
 import { faultyStorage, type FaultPlan, type FaultyStorage } from '../harness/faulty-storage.ts'
@@ -274,6 +274,26 @@ test('dump-verify reads all there is, and finds each damage to whatever object',
   assert.match(gone, /^103 [^]*missing: it is not there[^]*stranger: unknown/)
   const json = await verified(sealed, `--set=${label}`, '--output=json')
   assert.match(json, /^0 \{"sets":\[\{"repo":1,"status":"ok",.*"problems":\[\]\}\]\}\n$/)
+})
+
+test('a fingerprint that cannot prove its dump is found, although every byte is as it was written', async () => {
+  const manifest = await source.dump('--db-include=shop', '--db-include=-x', '--jobs=2')
+  assert.match(await verified(source, `--set=${manifest.label}`), /^0 /)
+  const [first, second] = manifest.databases
+  assert(first !== undefined && second !== undefined)
+  const databases = [
+    { ...first, fingerprint: second.fingerprint },
+    { ...second, fingerprint: first.fingerprint },
+  ]
+  await saveDumpManifest(await source.place(), { ...manifest, databases })
+  const swapped = await verified(source, `--set=${manifest.label}`)
+  await saveDumpManifest(await source.place(), manifest)
+
+  assert.match(
+    swapped,
+    /^103 [^]*: inconsistent: tables with rows that are not in the dump: 'public\.\w+'/,
+  )
+  assert.match(swapped, /: inconsistent: tables with rows of which it says nothing: /)
 })
 
 test('what dump-verify may not read is neither right nor wrong', async () => {

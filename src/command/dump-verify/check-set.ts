@@ -1,7 +1,16 @@
 /** Reads one dump set to its last byte, and says what is not as it was written. */
-import type { DumpManifest, DumpObject } from '../../format/dump-manifest.ts'
-import { DUMP_PROOF_PREFIX, dumpPrefix } from '../../format/repo-path.ts'
-import type { ByteSource } from '../../pipe/pipe.ts'
+import { asAppError } from '../../base/error.ts'
+import { GIB } from '../../base/units.ts'
+import { type ArchiveHead, HeadReader } from '../../format/archive-toc.ts'
+import type {
+  DumpArchive,
+  DumpedDatabase,
+  DumpManifest,
+  DumpObject,
+} from '../../format/dump-manifest.ts'
+import { parseFingerprint } from '../../format/read-fingerprint.ts'
+import { DUMP_MARK_NAME, DUMP_PROOF_PREFIX, dumpPrefix } from '../../format/repo-path.ts'
+import { type ByteSource, collect } from '../../pipe/pipe.ts'
 import { type ClientPrograms, programPath, programsFor } from '../../postgres/client-programs.ts'
 import { assertEnded, feed, type ProgramCall } from '../../postgres/program.ts'
 import {
@@ -13,12 +22,13 @@ import {
 } from '../../repo/dump-sets.ts'
 import type { Context } from '../command.ts'
 import { type DamageKind, damaged, type Outcome, outcomeOf, VALID } from '../verify/outcome.ts'
+import { misfits } from './misfits.ts'
 
 export interface SetProblem {
   /** Below the set's folder. */
   readonly object: string
-  /** `unreadable`: nothing is known of it. */
-  readonly kind: DamageKind | 'unknown' | 'unreadable'
+  /** `inconsistent`: it is as it was written, and does not fit the others. `unreadable`: nothing is known of it. */
+  readonly kind: DamageKind | 'inconsistent' | 'unknown' | 'unreadable'
   readonly detail: string
 }
 
@@ -42,7 +52,7 @@ const NOTES = 'annotations.json'
 export async function checkSet(checking: Checking, label: string): Promise<CheckedSet> {
   const { context, place } = checking
   const problems: SetProblem[] = []
-  const note = (object: string, outcome: Outcome): void => {
+  const note: Note = (object, outcome) => {
     context.signal.throwIfAborted()
     if (outcome.state === 'valid') return
     const kind = outcome.state === 'unreadable' ? 'unreadable' : outcome.kind
@@ -55,49 +65,123 @@ export async function checkSet(checking: Checking, label: string): Promise<Check
     note(MANIFEST, outcomeOf(error))
     return { label, databases: 0, readBytes: 0, problems }
   }
-  let readBytes = 0
-  for (const { object, isArchive } of objectsOf(manifest)) {
-    note(object.name, await checkObject(checking, manifest, { object, isArchive }))
-    readBytes += object.sizeBytes
+  for (const database of manifest.databases) {
+    problems.push(...(await checkDatabase(checking, manifest, { database, note })))
+  }
+  const { globals } = manifest
+  if (globals !== null) {
+    note(globals.name, await readToEnd(readDumpObject(place, manifest, globals)))
   }
   for (const object of await strangers(checking, manifest, note)) {
     problems.push({ object, kind: 'unknown', detail: 'the manifest does not name it' })
   }
+  const readBytes = objectsOf(manifest).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   return { label, databases: manifest.databases.length, readBytes, problems }
 }
 
-interface Claimed {
-  readonly object: DumpObject
-  readonly isArchive: boolean
-}
-
-function objectsOf(manifest: DumpManifest): readonly Claimed[] {
-  const plain = [manifest.globals, ...manifest.databases.map(({ fingerprint }) => fingerprint)]
+function objectsOf({ globals, databases }: DumpManifest): readonly DumpObject[] {
   return [
-    ...manifest.databases.flatMap(({ archives }) =>
-      archives.map((object) => ({ object, isArchive: true })),
-    ),
-    ...plain.flatMap((object) => (object === null ? [] : [{ object, isArchive: false }])),
-  ]
+    ...databases.flatMap(({ archives, fingerprint }) => [...archives, fingerprint]),
+    globals,
+  ].filter((object) => object !== null)
 }
 
-async function checkObject(
+type Note = (object: string, outcome: Outcome) => void
+
+interface DatabaseCheck {
+  readonly database: DumpedDatabase
+  readonly note: Note
+}
+
+/** Each object, and then whether what they say fits together. */
+async function checkDatabase(
   checking: Checking,
   manifest: DumpManifest,
-  { object, isArchive }: Claimed,
-): Promise<Outcome> {
-  const content = (): ByteSource => readDumpObject(checking.place, manifest, object)
-  if (!isArchive) return await readToEnd(content())
+  { database, note }: DatabaseCheck,
+): Promise<readonly SetProblem[]> {
+  const heads: ArchiveHead[] = []
+  for (const archive of database.archives) {
+    const { outcome, head } = await checkArchive(checking, manifest, archive)
+    note(archive.name, outcome)
+    if (outcome.state === 'valid' && head !== undefined) heads.push(head)
+  }
+  const object = database.fingerprint
+  if (object === null) return []
+  const content = readDumpObject(checking.place, manifest, object)
+  try {
+    const fingerprint = parseFingerprint(await collect(content, GIB))
+    // What is wrong with an archive has been said.
+    if (heads.length < database.archives.length) return []
+    const { version } = manifest.server
+    return misfits({ database, version, heads }, fingerprint).map((detail) => ({
+      object: object.name,
+      kind: 'inconsistent',
+      detail,
+    }))
+  } catch (error) {
+    note(object.name, outcomeOf(error))
+    return []
+  }
+}
+
+interface CheckedArchive {
+  readonly outcome: Outcome
+  readonly head: ArchiveHead | undefined
+}
+
+async function checkArchive(
+  checking: Checking,
+  manifest: DumpManifest,
+  archive: DumpArchive,
+): Promise<CheckedArchive> {
+  const content = (): ByteSource => readDumpObject(checking.place, manifest, archive)
+  const toc = new TocWatch()
   let whole = false
   const watched = (async function* () {
-    yield* content()
+    yield* toc.watch(content())
     whole = true
   })()
   const outcome = await parse(checking, manifest, watched)
+  if (outcome.state === 'valid') return toc.result()
   // A program that stops early leaves the digests uncompared, and a wrong digest says more than its complaint.
-  if (whole || outcome.state === 'unreadable') return outcome
+  if (whole || outcome.state === 'unreadable') return { outcome, head: undefined }
   const read = await readToEnd(content())
-  return read.state === 'valid' ? outcome : read
+  return { outcome: read.state === 'valid' ? outcome : read, head: undefined }
+}
+
+/** Reads the table of contents of what passes by. */
+class TocWatch {
+  readonly #reader = new HeadReader()
+  #head: ArchiveHead | undefined
+  #failure: unknown
+
+  async *watch(source: ByteSource): ByteSource {
+    for await (const chunk of source) {
+      this.#add(chunk)
+      yield chunk
+    }
+  }
+
+  #add(chunk: Buffer): void {
+    if (this.#head !== undefined || this.#failure !== undefined) return
+    try {
+      this.#head = this.#reader.add(chunk)
+    } catch (error) {
+      this.#failure = error
+    }
+  }
+
+  /** Of an archive that pg_restore has taken for good: what cannot be read then is only not known here. */
+  result(): CheckedArchive {
+    if (this.#head !== undefined) return { outcome: VALID, head: this.#head }
+    try {
+      if (this.#failure === undefined) return { outcome: VALID, head: this.#reader.end() }
+    } catch (error) {
+      this.#failure = error
+    }
+    const detail = asAppError(this.#failure).text
+    return { outcome: { state: 'unreadable', detail }, head: undefined }
+  }
 }
 
 async function readToEnd(content: ByteSource): Promise<Outcome> {
@@ -144,10 +228,14 @@ function isRefusal(detail: string): boolean {
 async function strangers(
   { place }: Checking,
   manifest: DumpManifest,
-  note: (object: string, outcome: Outcome) => void,
+  note: Note,
 ): Promise<readonly string[]> {
   const { storage, stanza } = place
-  const known = new Set([MANIFEST, ...objectsOf(manifest).map(({ object }) => object.name)])
+  const known = new Set([
+    MANIFEST,
+    DUMP_MARK_NAME,
+    ...objectsOf(manifest).map((object) => object.name),
+  ])
   const unknown: string[] = []
   for (const { name } of await storage.names(dumpPrefix(stanza, manifest.label))) {
     const isProof = name.startsWith(DUMP_PROOF_PREFIX)

@@ -73,7 +73,7 @@ export const DUMP_ROWS = {
   'dump-verify': {
     summary: 'verify dump sets',
     description: [
-      'Reads every dump set, or the one --set names, compares all of it with the digests in its manifest, and has pg_restore read every dump to its end.',
+      'Reads every dump set, or the one --set names, compares all of it with the digests in its manifest, has pg_restore read every dump to its end, and looks whether each fingerprint is of the tables whose rows are in its dump.',
       'Exits with 0 when everything was read and is right, with 103 when something is damaged or missing, and with 105 when nothing is known to be wrong but something could not be read.',
     ],
     examples: [{ text: 'All dump sets', command: 'pgsurety --stanza=main dump-verify' }],
