@@ -213,6 +213,26 @@ test('a database is replaced only when it is named, and nobody is in it', async 
   await cluster.psql('drop database shop_old')
 })
 
+test('a restore whose name is taken meanwhile is not thrown away', async () => {
+  const { cluster } = source
+  const ran = source.context([`--set=${label}`, '--to-database=shop6', 'dump-restore'])
+  const restoring = refusal(dumpRestore(ran.context))
+  await until('it is being restored', async () => (await databases(cluster)).length === 2)
+  await cluster.psql('create database shop6')
+
+  const told = await restoring
+  assert.match(
+    told,
+    /^\[057\] 'shop' is restored, could not be named 'shop6', and is kept as 'shop6\.pgsurety-.*already exists/,
+  )
+  assert.match(told, /HINT: Use it as it is: alter database/)
+  assert.match(ran.output(), /proved exact/)
+  const [, , kept = ''] = await databases(cluster)
+  assert.equal(await cluster.psql('select count(*) from orders', kept), '5000')
+  assert.match(await described(cluster, kept), /could not get its name/)
+  for (const name of ['shop6', kept]) await cluster.psql(`drop database "${name}"`)
+})
+
 test('one table comes with all that is its own, and is proved', async () => {
   const output = await restored(
     `--set=${label}`,

@@ -117,12 +117,15 @@ export async function giveSettings(
   return problems
 }
 
-/** Gives it the asked name and what is said of databases, in one transaction; then drops the one it replaces. */
+/**
+ * Gives it the asked name and what is said of databases, in one transaction; then drops the one it replaces. Throws when it keeps its
+ * working name; what is given back went wrong when it had its name already.
+ */
 export async function putInPlace(
   { execId }: Context,
   { target, plan }: Making,
   working: string,
-): Promise<void> {
+): Promise<AppError | undefined> {
   const { session } = target
   const old = replacedName(plan.name, execId)
   await inTransaction(session, [
@@ -130,12 +133,13 @@ export async function putInPlace(
     renameSql(working, plan.name),
     ...openDatabaseSql(plan.name, plan.source.definition, plan.deviations),
   ])
-  if (!plan.replaces) return
+  if (!plan.replaces) return undefined
   try {
     await session.run(`drop database ${sqlName(old)}`)
+    return undefined
   } catch (error) {
     if (!isErrorKind(error, 'db-query')) throw error
-    throw new AppError(
+    return new AppError(
       'db-query',
       `'${plan.name}' is restored, but the database it replaces is still there as '${old}': ${error.message}`,
       { hint: `When nobody is connected: drop database ${sqlName(old)};`, cause: error },

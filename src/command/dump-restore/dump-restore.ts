@@ -123,7 +123,7 @@ function errorsText(count: number): string {
 /** Throws for what is less than was asked for. */
 function assertGood({ log }: Context, outcome: Outcome): void {
   if (outcome.state === 'failed') throw outcome.error
-  const { plan, name, result, proof } = outcome
+  const { plan, name, result, proof, problem } = outcome
   const { source } = plan
   const hint = [
     `Use it as it is: alter database ${sqlName(name)} rename to ${sqlName(plan.name)};`,
@@ -134,6 +134,15 @@ function assertGood({ log }: Context, outcome: Outcome): void {
       'execute',
       `restore of '${source.name}' had ${errorsText(result.seriousCount)}; it is kept as '${name}'`,
       { hint },
+    )
+  }
+  if (problem !== undefined) {
+    const { kind, message, hints } = problem
+    if (outcome.state === 'in-place') throw problem
+    throw new AppError(
+      kind,
+      `'${source.name}' is restored, could not be named '${plan.name}', and is kept as '${name}': ${message}`,
+      { hint: [...hints, ...hint], cause: problem },
     )
   }
   switch (proof?.verdict) {

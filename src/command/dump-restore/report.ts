@@ -13,7 +13,7 @@ export function outcomeText(outcome: Outcome): string {
   if (outcome.state === 'failed') {
     return `database '${plan.source.name}' was not restored: ${outcome.error.text}\n`
   }
-  const { result, proof, name, state } = outcome
+  const { result, proof, name, state, problem } = outcome
   const bytes = [plan.schema, ...plan.data].reduce(
     (sum, { archive }) => sum + archive.contentSizeBytes,
     0,
@@ -30,6 +30,7 @@ export function outcomeText(outcome: Outcome): string {
       result.seriousCount - result.serious.length,
     ),
     ...(proof === undefined ? [] : proofLines(proof)),
+    ...(problem === undefined ? [] : [`  error    ${indented(problem.text)}`]),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -111,7 +112,7 @@ export function reportJson(plan: WholePlan, outcomes: readonly Outcome[]): strin
     if (outcome.state === 'failed') {
       return { source, state: outcome.state, error: outcome.error.text }
     }
-    const { state, name, result, proof } = outcome
+    const { state, name, result, proof, problem } = outcome
     return {
       source,
       state,
@@ -122,6 +123,7 @@ export function reportJson(plan: WholePlan, outcomes: readonly Outcome[]): strin
       errors: result.serious,
       harmlessCount: result.harmlessCount,
       proof: proof === undefined ? null : proofFacts(proof),
+      ...(problem === undefined ? {} : { error: problem.text }),
     }
   })
   return `${JSON.stringify({ plan: planFacts(plan), restored })}\n`

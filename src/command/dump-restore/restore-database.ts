@@ -26,7 +26,7 @@ export interface DatabaseRun {
 
 export type Outcome =
   | {
-      /** `aside`: it had errors or differs, and is still under its working name. */
+      /** `aside`: it had errors, differs or could not get its name, and is still under its working name. */
       readonly state: 'in-place' | 'aside'
       readonly plan: DatabasePlan
       /** The name it has. */
@@ -34,6 +34,8 @@ export type Outcome =
       readonly result: RunResult
       /** Undefined: it was not asked for, or makes no sense after errors. */
       readonly proof: Proof | undefined
+      /** What went wrong when it was whole and was to get its name. */
+      readonly problem?: AppError | undefined
     }
   | { readonly state: 'failed'; readonly plan: DatabasePlan; readonly error: AppError }
 
@@ -99,8 +101,14 @@ async function fill(context: Context, run: DatabaseRun, working: string): Promis
     await keepAside(making, working, 'differs from what was dumped')
     return { state: 'aside', plan, name: working, result, proof }
   }
-  await putInPlace(context, making, working)
-  return { state: 'in-place', plan, name: plan.name, result, proof }
+  try {
+    const problem = await putInPlace(context, making, working)
+    return { state: 'in-place', plan, name: plan.name, result, proof, problem }
+  } catch (error) {
+    signal.throwIfAborted()
+    await keepAside(making, working, 'could not get its name')
+    return { state: 'aside', plan, name: working, result, proof, problem: asAppError(error) }
+  }
 }
 
 function withSettings(result: RunResult, problems: readonly string[]): RunResult {
