@@ -400,6 +400,11 @@ test('advise says what was measured of each database, and what follows from it',
       'm',
     ),
   )
+  assert.match(
+    ran.output(),
+    /^ {2}changes {2}not measured: pg_stat_database since \S.*: less than an hour\n {2}WAL {6}not measured: pg_stat_wal since/m,
+  )
+  assert.match(ran.output(), /^ {2}jobs {5}1 for a dump: \S/m)
   await source.cluster.psql('create role stranger login')
   const stranger = source.context(['--pg1-user=stranger', 'advise'])
   assert.equal(await advise(stranger.context), 0)

@@ -1,119 +1,45 @@
 /** advise: which kind of backup suits which database, from what was measured of it. Reads only. */
-import { asAppError, isErrorKind } from '../../base/error.ts'
 import { toOneLine } from '../../base/text.ts'
-import { formatDuration, formatSize, SECOND_MS } from '../../base/units.ts'
-import type { DumpProof } from '../../format/dump-proof.ts'
-import { integerColumn, textColumn } from '../../postgres/row.ts'
-import { loadDumpProofs } from '../../repo/dump-proofs.ts'
-import { listDumpSets, loadDumpManifest, openDumps } from '../../repo/dump-sets.ts'
-import { loadBackupInfo, openRepos, type Repo } from '../../repo/repo.ts'
-import { addressOf, connectClients, firstDatabase } from '../client-server.ts'
+import { formatDuration, formatSize } from '../../base/units.ts'
 import { type Context, stanzaOf } from '../command.ts'
-import { advise as decide, type Advice, type Measures, type Timed, type Wishes } from './decide.ts'
-import { type DumpedSize, growthBytesPerDay } from './growth.ts'
-
-/** The newest sets tell enough. */
-const SETS_MAX = 20
+import { advise as decide, type Advice, type Measures, type Stored, type Timed } from './decide.ts'
+import { growthBytesPerDay } from './growth.ts'
+import { type Known, readRepos } from './known.ts'
+import type { Rate } from './rate.ts'
+import { type DatabaseFigures, readServer, type ServerFigures } from './server-figures.ts'
 
 export async function advise(context: Context): Promise<number> {
   const { config, print } = context
-  const wishes: Wishes = {
+  const wishes = {
     rpoMs: config.has('rpo') ? config.timeMs('rpo') : undefined,
     rtoMs: config.has('rto') ? config.timeMs('rto') : undefined,
   }
   const known = await readRepos(context)
-  const databases = (await listSizes(context)).map(({ name, sizeBytes }) => {
-    const measures = measuresOf(name, sizeBytes, known)
-    return { measures, advice: decide(measures, wishes) }
+  const server = await readServer(context)
+  const databases = server.databases.map((figures) => {
+    const measures = measuresOf(figures, server, known)
+    return { measures, jobs: figures.jobs, advice: decide(measures, wishes) }
   })
   if (config.text('output') === 'json') {
-    const rows = databases.map(({ measures, advice }) => ({ ...measures, ...advice }))
-    print(`${JSON.stringify({ stanza: stanzaOf(context), databases: rows })}\n`)
+    const rows = databases.map(({ measures, jobs, advice }) => ({
+      ...measures,
+      // Of the whole server, and told there.
+      wal: undefined,
+      jobs,
+      ...advice,
+    }))
+    print(`${JSON.stringify({ stanza: stanzaOf(context), wal: server.wal, databases: rows })}\n`)
     return 0
   }
-  for (const { measures, advice } of databases) print(adviceText(measures, advice))
+  for (const { measures, jobs, advice } of databases) print(adviceText(measures, jobs, advice))
   return 0
 }
 
-interface Size {
-  readonly name: string
-  readonly sizeBytes: number
-}
-
-async function listSizes(context: Context): Promise<readonly Size[]> {
-  const server = await connectClients(context, addressOf(context))
-  await using session = await server.open(firstDatabase(context.config))
-  const rows = await session.rows(
-    `select datname::text as name,
-       case when has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage')
-         then pg_catalog.pg_database_size(oid)::text end as size
-     from pg_catalog.pg_database where not datistemplate order by datname`,
-  )
-  const hidden = rows.filter(({ size }) => size === null).map((row) => textColumn(row, 'name'))
-  if (hidden.length > 0) {
-    context.log.warn(
-      `no advice on ${hidden.map((name) => `'${toOneLine(name)}'`).join(', ')}: this user may not ask for the size\n` +
-        'HINT: grant it connect there, or pg_read_all_stats.',
-    )
-  }
-  return rows
-    .filter(({ size }) => size !== null)
-    .map((row) => ({ name: textColumn(row, 'name'), sizeBytes: integerColumn(row, 'size') }))
-}
-
-interface Known {
-  /** Oldest first. */
-  readonly dumps: readonly (DumpedSize & { readonly label: string; readonly dumpMs: number })[]
-  readonly proofs: readonly DumpProof[]
-  readonly backup: Timed | undefined
-}
-
-/** Of the first repository that has any. One that cannot be read is a warning: advice is not worth failing for. */
-async function readRepos(context: Context): Promise<Known> {
-  for (const repo of openRepos(context.config, context.openStorage)) {
-    try {
-      const known = await readRepo(repo, stanzaOf(context))
-      if (known.dumps.length > 0 || known.backup !== undefined) return known
-    } catch (error) {
-      context.signal.throwIfAborted()
-      context.log.warn(`repo${repo.key}: ${asAppError(error).text}`)
-    }
-  }
-  return { dumps: [], proofs: [], backup: undefined }
-}
-
-async function readRepo(repo: Repo, stanza: string): Promise<Known> {
-  const sets = await listDumpSets(repo, stanza)
-  const labels = sets.filter(({ state }) => state === 'whole').map(({ label }) => label)
-  const backup = await newestFull(repo, stanza)
-  if (labels.length === 0) return { dumps: [], proofs: [], backup }
-  const place = await openDumps(repo, stanza)
-  const dumps: Known['dumps'][number][] = []
-  const proofs: DumpProof[] = []
-  for (const label of labels.slice(-SETS_MAX)) {
-    const { databases } = await loadDumpManifest(place, label)
-    for (const { name, sizeBytes, dumpMs, snapshot } of databases) {
-      dumps.push({ label, name, sizeBytes, dumpMs, atMs: snapshot.timeMs })
-    }
-    proofs.push(...(await loadDumpProofs(place, label)))
-  }
-  return { dumps, proofs, backup }
-}
-
-async function newestFull(repo: Repo, stanza: string): Promise<Timed | undefined> {
-  try {
-    const { backups } = await loadBackupInfo(repo, stanza)
-    const newest = backups.findLast(({ kind }) => kind === 'full')
-    if (newest === undefined) return undefined
-    const { label, startS, stopS, sizeBytes } = newest
-    return { label, durationMs: (stopS - startS) * SECOND_MS, sizeBytes }
-  } catch (error) {
-    if (isErrorKind(error, 'file-missing')) return undefined
-    throw error
-  }
-}
-
-function measuresOf(name: string, sizeBytes: number, { dumps, proofs, backup }: Known): Measures {
+function measuresOf(
+  { name, sizeBytes, changes }: DatabaseFigures,
+  { wal }: ServerFigures,
+  { dumps, proofs, backup, increment }: Known,
+): Measures {
   const own = dumps.filter((dump) => dump.name === name)
   const newest = own.at(-1)
   // One that left something out has not done all the work.
@@ -125,10 +51,13 @@ function measuresOf(name: string, sizeBytes: number, { dumps, proofs, backup }: 
     name,
     sizeBytes,
     growthBytesPerDay: growthBytesPerDay(own),
+    changes,
+    wal,
     dump: newest && {
       label: newest.label,
       durationMs: newest.dumpMs,
       sizeBytes: newest.sizeBytes,
+      storedBytes: newest.storedBytes,
     },
     restore: restore && {
       label: restore.label,
@@ -137,6 +66,7 @@ function measuresOf(name: string, sizeBytes: number, { dumps, proofs, backup }: 
       proved: restore.verdict === 'proved' ? 'proved' : 'not proved',
     },
     backup,
+    increment,
   }
 }
 
@@ -148,21 +78,38 @@ const USES = {
   both: 'both, backups with WAL and dumps',
 } as const
 
-function adviceText(measures: Measures, { use, reasons }: Advice): string {
-  const { name, sizeBytes, growthBytesPerDay: growth, dump, restore, backup } = measures
+function adviceText(
+  measures: Measures,
+  { jobs, why }: DatabaseFigures['jobs'],
+  { use, reasons }: Advice,
+): string {
+  const { name, sizeBytes, growthBytesPerDay: growth, restore, backup, increment } = measures
   const growthText =
     growth === undefined
-      ? ''
-      : `, ${growth < 0 ? '-' : '+'}${formatSize(Math.abs(growth))} a day by its dumps`
+      ? 'growth not measured: that takes dumps an hour apart'
+      : `${growth < 0 ? '-' : '+'}${formatSize(Math.abs(growth))} a day by its dumps`
   return [
-    `database '${name}': ${USES[use]}`,
-    `  size     ${formatSize(sizeBytes)}${growthText}`,
-    `  dump     ${timedText(dump)}`,
+    `database '${toOneLine(name)}': ${USES[use]}`,
+    `  size     ${formatSize(sizeBytes)}, ${growthText}`,
+    `  changes  ${rateText(measures.changes, (rows) => `${rows} rows a day`)}`,
+    `  WAL      ${rateText(measures.wal, (bytes) => `${formatSize(bytes)} a day of the whole server`)}`,
+    `  dump     ${storedText(measures.dump)}`,
+    `  jobs     ${jobs === undefined ? 'not known' : `${jobs} for a dump`}: ${why}`,
     `  restore  ${timedText(restore)}`,
-    `  backup   ${timedText(backup)}${backup === undefined ? '' : ', of the whole cluster'}`,
+    `  backup   ${storedText(backup)}${backup === undefined ? '' : ', of the whole server'}`,
+    ...(increment === undefined ? [] : [`           ${storedText(increment)}`]),
     ...reasons.map((reason) => `  because  ${reason}`),
     '',
   ].join('\n')
+}
+
+function rateText(rate: Rate, text: (perDay: number) => string): string {
+  if (rate.state === 'not measured') return `not measured: ${rate.why}`
+  return `${text(rate.perDay)} by ${rate.source}`
+}
+
+function storedText(what: Stored | undefined): string {
+  return what === undefined ? 'none' : `${timedText(what)}, ${formatSize(what.storedBytes)} kept`
 }
 
 function timedText(what: Timed | undefined): string {

@@ -3,12 +3,16 @@ import { test } from 'node:test'
 import { GIB, HOUR_MS, MINUTE_MS } from '../../base/units.ts'
 import { advise, type Measures } from './decide.ts'
 import { type DumpedSize, growthBytesPerDay } from './growth.ts'
+import { notMeasured } from './rate.ts'
 
 const measured: Measures = {
   name: 'shop',
   sizeBytes: 20 * GIB,
   growthBytesPerDay: undefined,
-  dump: { label: 'L', durationMs: 5 * MINUTE_MS, sizeBytes: 10 * GIB },
+  changes: notMeasured('no'),
+  wal: notMeasured('a standby'),
+  increment: undefined,
+  dump: { label: 'L', durationMs: 5 * MINUTE_MS, sizeBytes: 10 * GIB, storedBytes: 2 * GIB },
   restore: { label: 'L', durationMs: 20 * MINUTE_MS, sizeBytes: 10 * GIB, proved: 'proved' },
   backup: undefined,
 }
@@ -41,6 +45,22 @@ test('who may lose little needs WAL beside the dumps', () => {
   assert.equal(advise(measured, { ...none, rpoMs: 24 * HOUR_MS }).use, 'dump')
   const never = { ...measured, dump: undefined }
   assert.equal(advise(never, { ...none, rpoMs: HOUR_MS }).use, 'both')
+})
+
+test('what either way keeps is told in figures, and what was not measured is said', () => {
+  const cost = (measures: Measures, rpoMs?: number): string =>
+    advise(measures, { ...none, rpoMs }).reasons.find((reason) => reason.includes('WAL')) ?? ''
+  assert.equal(
+    cost(measured),
+    'a dump a day keeps 2GB; a full backup was not measured; its WAL was not measured (a standby)',
+  )
+  const backup = { label: 'F', durationMs: 1, sizeBytes: 40 * GIB, storedBytes: 9 * GIB }
+  const wal = { state: 'measured', perDay: 3 * GIB, source: 'pg_stat_wal since then' } as const
+  const all = { ...measured, backup, increment: { ...backup, storedBytes: GIB }, wal }
+  assert.match(
+    advise(all, { ...none, rpoMs: 6 * HOUR_MS }).reasons.join('\n'),
+    /^4 dumps a day keep 8GB; a full backup of the whole server keeps 9GB, one of what has changed 1GB; its WAL is 3GB a day before compression \(pg_stat_wal since then\)$/m,
+  )
 })
 
 function at(hours: number, sizeBytes: number): DumpedSize {

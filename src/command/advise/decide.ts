@@ -1,16 +1,28 @@
 /** Dump, backup, or both: decided from what was measured, and said with the figures. Pure. */
 import { DAY_MS, formatDuration, formatSize, GIB, HOUR_MS } from '../../base/units.ts'
+import type { Rate } from './rate.ts'
 
 export interface Measures {
   readonly name: string
   readonly sizeBytes: number
   /** From the sizes of the oldest and the newest dump that are there. */
   readonly growthBytesPerDay: number | undefined
-  readonly dump: Timed | undefined
+  readonly dump: Stored | undefined
   /** Of a restore with its indexes, without the proof. */
   readonly restore: (Timed & { readonly proved: 'proved' | 'not proved' }) | undefined
   /** Of the whole cluster: its newest full backup. */
-  readonly backup: Timed | undefined
+  readonly backup: Stored | undefined
+  /** The newest backup that builds on another one. */
+  readonly increment: Stored | undefined
+  /** Rows that were changed. */
+  readonly changes: Rate
+  /** Bytes of WAL, of the whole server. */
+  readonly wal: Rate
+}
+
+/** With what the repository keeps of it. */
+export interface Stored extends Timed {
+  readonly storedBytes: number
 }
 
 export interface Timed {
@@ -42,10 +54,31 @@ const DUMPING_SHARE_MAX = 0.1
 export function advise(measures: Measures, wishes: Wishes): Advice {
   const time = timeReason(measures, wishes)
   const loss = lossReason(measures, wishes)
-  const reasons = [time.text, loss.text].filter((text) => text !== '')
+  const reasons = [time.text, loss.text, costText(measures, wishes)].filter((text) => text !== '')
   if (time.suits === 'no') return { use: 'backup', reasons: [...reasons, ONE_OBJECT] }
   if (loss.suits === 'no') return { use: 'both', reasons: [...reasons, ONE_OBJECT] }
   return { use: 'dump', reasons: [...reasons, NO_MOMENTS] }
+}
+
+/** What either way adds to the repository in a day; figures only, for what a byte costs is not known here. */
+function costText({ dump, backup, increment, wal }: Measures, { rpoMs }: Wishes): string {
+  const perDay = rpoMs === undefined ? 1 : Math.max(1, Math.ceil(DAY_MS / rpoMs))
+  const often = perDay === 1 ? 'a dump a day keeps' : `${perDay} dumps a day keep`
+  const dumps =
+    dump === undefined
+      ? 'what a dump keeps was not measured'
+      : `${often} ${formatSize(dump.storedBytes * perDay)}`
+  const full =
+    backup === undefined
+      ? 'a full backup was not measured'
+      : `a full backup of the whole server keeps ${formatSize(backup.storedBytes)}`
+  const more =
+    increment === undefined ? '' : `, one of what has changed ${formatSize(increment.storedBytes)}`
+  const log =
+    wal.state === 'measured'
+      ? `its WAL is ${formatSize(wal.perDay)} a day before compression (${wal.source})`
+      : `its WAL was not measured (${wal.why})`
+  return `${dumps}; ${full}${more}; ${log}`
 }
 
 const ONE_OBJECT =

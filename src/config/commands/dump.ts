@@ -5,7 +5,7 @@ export const DUMP_ROWS = {
   advise: {
     summary: 'say which kind of backup suits which database',
     description: [
-      'Says for each database of the server whether dumps, backups with WAL or both suit it, and why: by its size, its growth from dump to dump, how long its dumps and restores took, and the newest full backup.',
+      'Says for each database of the server whether dumps, backups with WAL or both suit it, and why: by its size, its growth from dump to dump, the changes and the WAL the server has counted, how long its dumps and restores took, and the newest backups.',
       'A measured restore, scaled to the size of today, counts more than the rule of thumb that dumps are for databases below 100GB. --rto says how long a restore may take (without it: an hour), --rpo how much work may be lost.',
     ],
     examples: [
