@@ -1,5 +1,5 @@
 /**
- * pgsurety beside pgBackRest and pg_basebackup: the same work on the same machine, run in turn. Prints medians and ratios.
+ * pgsurety beside pgBackRest, pg_basebackup and pg_dump: the same work on the same machine, run in turn. Prints medians and ratios.
  *
  *   npm run bench                            a quarter of the size, three runs each: about ten minutes
  *   npm run bench -- --scale=1 --runs=5      what the goals are for: above an hour, 15 GB of disk
@@ -41,7 +41,7 @@ const isWanted = (name: string): boolean => values.only.length === 0 || values.o
 
 /** In turn, every other time in the other order, so that whatever else the machine does hits all of them. */
 async function measureWork(bed: Bed, work: Work): Promise<Row> {
-  const { name, what, settings, goals, task, runsMax } = work
+  const { name, what, settings, goals, peer, task, runsMax } = work
   const { count, contestants } = await bed.contest(task)
   const samples: Partial<Record<ToolName, Sample[]>> = {}
   const runs = Math.min(Number(values.runs), runsMax ?? Infinity)
@@ -52,7 +52,17 @@ async function measureWork(bed: Bed, work: Work): Promise<Row> {
       console.error(`  ${name} ${tool}: ${sample.seconds.toFixed(3)} s`)
     }
   }
-  return { name, what, settings, goals, scale: Number(values.scale), count, samples }
+  const scale = Number(values.scale)
+  return {
+    name,
+    what,
+    settings,
+    goals,
+    scale,
+    count,
+    samples,
+    ...(peer === undefined ? {} : { peer }),
+  }
 }
 
 /** `save` is called after each, so that a run that is cut off has not been for nothing. */

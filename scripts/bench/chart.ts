@@ -20,10 +20,10 @@ export function renderChart(rows: readonly Row[]): string {
   const one = place(1)
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">
 <rect width="${WIDTH}" height="${height}" fill="#fff"/>
-<text x="12" y="22" font-size="16">Wall time of pgsurety, pgBackRest's being 1 (less is better)</text>
+<text x="12" y="22" font-size="16">Wall time of pgsurety, the peer's being 1 (less is better)</text>
 <text x="12" y="42" fill="#868e96">medians; the mark is the goal</text>
 <line x1="${one}" y1="${TOP - 8}" x2="${one}" y2="${height - 8}" stroke="#adb5bd" stroke-dasharray="3 3"/>
-<text x="${one}" y="${TOP - 12}" text-anchor="middle" fill="#868e96">pgBackRest</text>
+<text x="${one}" y="${TOP - 12}" text-anchor="middle" fill="#868e96">1</text>
 ${bars.join('\n')}
 </svg>
 `

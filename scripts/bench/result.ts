@@ -10,10 +10,18 @@ export interface Sample {
   readonly writtenBytes: number
 }
 
-export const TOOLS = ['pgsurety', 'pgbackrest', 'pg_basebackup', 'limit'] as const
+export const TOOLS = [
+  'pgsurety',
+  'pgbackrest',
+  'pg_basebackup',
+  'pg_dump',
+  'pg_restore',
+  'no fingerprint',
+  'limit',
+] as const
 export type ToolName = (typeof TOOLS)[number]
 
-/** pgsurety's figure divided by pgBackRest's must not be above this. */
+/** pgsurety's figure divided by the peer's must not be above this. */
 export interface Goals {
   readonly wall: number
   readonly cpu?: number
@@ -27,6 +35,8 @@ export interface Row {
   readonly what: string
   readonly settings: string
   readonly goals: Goals
+  /** Whom the ratios are to; default pgBackRest. */
+  readonly peer?: ToolName
   /** Of the size that `what` says. */
   readonly scale: number
   /** How many of the counted things one run does, such as segments; 1 when it is about the whole. */
@@ -65,7 +75,7 @@ export interface Ratios {
 
 export function ratiosOf(row: Row): Ratios {
   const ours = medianOf(row, 'pgsurety')
-  const theirs = medianOf(row, 'pgbackrest')
+  const theirs = medianOf(row, row.peer ?? 'pgbackrest')
   return {
     wall: divided(ours?.seconds, theirs?.seconds),
     cpu: divided(ours?.cpuSeconds, theirs?.cpuSeconds),

@@ -1,13 +1,14 @@
 /** All works with their goals, by what they are done on. */
 import { openClusterBed } from './cluster-bed.ts'
 import { loadMixed, loadPgbench, loadSmall } from './data.ts'
+import { openDumpBed } from './dump-bed.ts'
 import { openManyBed } from './many-bed.ts'
 import { openRecoveryBed } from './recovery-bed.ts'
 import type { Row } from './result.ts'
 import type { Bed, Scene } from './scene.ts'
 import { openWalBed } from './wal-bed.ts'
 
-export interface Work extends Pick<Row, 'name' | 'what' | 'settings' | 'goals'> {
+export interface Work extends Pick<Row, 'name' | 'what' | 'settings' | 'goals' | 'peer'> {
   /** The name that the bed knows it by. */
   readonly task: string
   /** Less than that of other works: each run takes a minute. */
@@ -24,6 +25,38 @@ const ALIKE = 'zst-3, 2 processes, bundle, block'
 const PLAIN = 'zst-3, 2 processes, neither bundle nor block'
 const WAL = 'zst-3'
 const ASYNC = 'zst-3, 2 processes'
+const ONE_JOB = 'zst-3, 1 job'
+
+/** Of dumps: less data than backups have, for every row is made text. */
+const part = (scene: Scene, share: number): Scene => ({ ...scene, scale: scene.scale * share })
+
+/** The same works on any data; `on` says which. A fingerprint reads all rows once more, and may cost as much as the dump. */
+const dumpWorks = (name: string, on: string): readonly Work[] => [
+  {
+    name: `dump-${name}`,
+    task: 'dump',
+    what: `dump without fingerprint, ${on}`,
+    settings: ONE_JOB,
+    peer: 'pg_dump',
+    goals: { wall: 1 },
+  },
+  {
+    name: `fingerprint-${name}`,
+    task: 'fingerprint',
+    what: `dump with fingerprint, ${on}`,
+    settings: ONE_JOB,
+    peer: 'no fingerprint',
+    goals: { wall: 2 },
+  },
+  {
+    name: `dump-restore-${name}`,
+    task: 'restore',
+    what: `restore of the dump without proof, ${on}`,
+    settings: ONE_JOB,
+    peer: 'pg_restore',
+    goals: { wall: 1 },
+  },
+]
 
 export const WORKLOADS: readonly Workload[] = [
   {
@@ -204,5 +237,26 @@ export const WORKLOADS: readonly Workload[] = [
         goals: { wall: 1 },
       },
     ],
+  },
+  {
+    open: async (scene) =>
+      await openDumpBed(scene, async (cluster) => {
+        await loadPgbench(cluster, part(scene, 1 / 3))
+      }),
+    works: dumpWorks('pgbench', 'pgbench 50'),
+  },
+  {
+    open: async (scene) =>
+      await openDumpBed(scene, async (cluster) => {
+        await loadMixed(cluster, part(scene, 1 / 4))
+      }),
+    works: dumpWorks('mixed', '1 GB of mixed data'),
+  },
+  {
+    open: async (scene) =>
+      await openDumpBed(scene, async (cluster) => {
+        await loadSmall(cluster, part(scene, 1 / 2))
+      }),
+    works: dumpWorks('small', '5,000 small tables'),
   },
 ]
