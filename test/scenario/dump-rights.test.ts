@@ -1,6 +1,7 @@
 /** Databases restored by users who are no superusers: what they may, what they are told before, and what is never proved. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { dump } from '../../src/command/dump/dump.ts'
 import { dumpRestore } from '../../src/command/dump-restore/dump-restore.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { postgresBin } from '../harness/peers.ts'
@@ -205,4 +206,19 @@ test('what only superusers may make is told before, and what they alone may read
   assert.match(seen.told, /^\[121\] database 'hard' is not proved/)
   assert.match(seen.output, /^ {2}not-comparable user mapping app on afar: /m)
   assert.doesNotMatch(seen.output, /^ {2}(?:differs|missing|extra)/m)
+})
+
+test('options of user mappings that are not dumped are told, and what was restored without them is not proved', async () => {
+  const { cluster } = source
+  await cluster.psql('create role sees login; grant pg_read_all_data to sees')
+  const dumping = source.context(['--pg1-user=sees', '--db-include=hard', 'dump'])
+  assert.equal(await dump(dumping.context), 0)
+  assert.match(
+    dumping.logText(),
+    /WARN: database 'hard': options of user mappings are not dumped, .*: app on afar\n.*HINT: dump as a superuser/,
+  )
+
+  const { told, output } = await refused('--to-database=hard3')
+  assert.match(told, /^\[121\] 'hard3' is restored without errors, but not proved/)
+  assert.match(output, /^ {2}not-comparable user mapping app on afar: /m)
 })

@@ -6,6 +6,7 @@ import { toOneLine } from '../../base/text.ts'
 import type { DumpArchive, DumpedDatabase, DumpObject } from '../../format/dump-manifest.ts'
 import { readSequences } from '../../fingerprint/contents.ts'
 import { takeFingerprint, withSequencesBetween } from '../../fingerprint/fingerprint.ts'
+import { UNREADABLE } from '../../fingerprint/sql.ts'
 import type { CoveragePolicy } from '../../fingerprint/tables.ts'
 import type { DatabaseFingerprint } from '../../format/fingerprint.ts'
 import { programPath } from '../../postgres/client-programs.ts'
@@ -160,12 +161,27 @@ async function dumpSnapshot(
         ? null
         : await storeFingerprint(
             work,
-            prefix,
+            { database: name, prefix },
             withSequencesBetween(fingerprint, before, await readSequences(leader)),
           ),
     dumpMs,
     fingerprintMs,
   }
+}
+
+/** pg_dump leaves them out and does not say so. */
+function warnOfUnread(
+  { context: { log } }: DumpWork,
+  database: string,
+  { facts }: DatabaseFingerprint,
+): void {
+  const unread = facts.filter(({ definition }) => definition === UNREADABLE)
+  if (unread.length === 0) return
+  const names = unread.map(({ name }) => toOneLine(name)).join(', ')
+  log.warn(
+    `database '${toOneLine(database)}': options of user mappings are not dumped, this user may not read them: ${names}\n` +
+      'HINT: dump as a superuser to have them.',
+  )
 }
 
 /** The same session, for somebody who ends his when he is done. */
@@ -234,12 +250,13 @@ async function dumpArchives(
 }
 
 async function storeFingerprint(
-  { set }: DumpWork,
-  prefix: string,
+  work: DumpWork,
+  { database, prefix }: { readonly database: string; readonly prefix: string },
   fingerprint: DatabaseFingerprint,
 ): Promise<DumpObject> {
+  warnOfUnread(work, database, fingerprint)
   const text = Buffer.from(JSON.stringify(fingerprint))
-  return await storeObject(set, `${prefix}.fingerprint.json`, single(text))
+  return await storeObject(work.set, `${prefix}.fingerprint.json`, single(text))
 }
 
 interface DumpCall {
