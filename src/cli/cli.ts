@@ -62,7 +62,9 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
     return answer(program, config)
   }
   if (!usesUmask(config)) process.umask(0)
-  const log = openLog(clock, logSinks(program, config))
+  const progress = openProgress(program, clock)
+  const output = progress.beside(program)
+  const log = openLog(clock, logSinks(output, config))
   const quiet = QUIET_COMMANDS.has(config.command)
   const startMs = clock.nowMs()
   const execId = config.optionalText('exec-id') ?? `${process.pid}-${fourRandomBytes()}`
@@ -73,7 +75,6 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
   say(`${nameOf(config)} command begin ${VERSION}: ${commandLineText(config)}`)
   for (const warning of config.warnings) log.warn(warning)
   const interrupt = listenToSignals()
-  const progress = openProgress(program, clock)
   try {
     refuseRoot(config)
     applyPriority(config)
@@ -86,7 +87,7 @@ async function runCommand(program: Program, config: Config, clock: Clock): Promi
       clock,
       signal: interrupt.signal,
       execId,
-      print: program.writeOut,
+      print: output.writeOut,
       write: async (bytes) => {
         await writeBytes(program, bytes)
       },

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Clock } from '../base/clock.ts'
-import { openProgress, progressText } from './progress.ts'
+import { single } from '../pipe/pipe.ts'
+import type { Program } from './cli.ts'
+import { openProgress, type ProgressDisplay, progressText } from './progress.ts'
 
 test('a line tells how much is done, how fast, and how long it will take', () => {
   const state = { step: 'backup', doneBytes: 256 * 1024 ** 2, totalBytes: 1024 ** 3 }
@@ -28,29 +30,67 @@ test('before anything is done there is no rate to tell', () => {
   )
 })
 
-test('without a terminal there is a plain line every ten seconds, and none for a short step', () => {
+function display(columns: number): {
+  readonly shown: ProgressDisplay
+  readonly program: Program
+  readonly written: readonly string[]
+  readonly at: (second: number) => void
+} {
   let nowMs = 0
   const clock: Clock = { nowMs: () => nowMs, sleep: async () => undefined }
   const written: string[] = []
-  const program = {
+  const program: Program = {
     argv: [],
     env: {},
-    writeOut: () => undefined,
-    writeError: (text: string) => {
+    writeOut: (text) => {
       written.push(text)
     },
+    writeError: (text) => {
+      written.push(text)
+    },
+    writeBytes: async () => undefined,
+    input: () => single(Buffer.alloc(0)),
   }
-  const { show } = openProgress(program, clock)
+  const shown = openProgress(program, clock, () => columns)
+  return {
+    shown,
+    program,
+    written,
+    at: (second) => {
+      nowMs = second * 1000
+      shown.show({ step: 'backup', doneBytes: second * 1024, totalBytes: 24 * 1024 })
+    },
+  }
+}
 
-  for (const second of [0, 5, 9, 12, 15, 21]) {
-    nowMs = second * 1000
-    show({ step: 'backup', doneBytes: second * 1024, totalBytes: 24 * 1024 })
-  }
-  show(undefined)
+test('without a terminal there is a plain line every ten seconds, and none for a short step', () => {
+  const { shown, written, at } = display(0)
+  for (const second of [0, 5, 9, 12, 15, 21]) at(second)
+  shown.show(undefined)
 
   // Due at 10 and at 20, however late the first one was.
   assert.deepEqual(written, [
     'backup 50% 12KB of 24KB, 1KB/s, 12.0s left\n',
     'backup 87% 21KB of 24KB, 1KB/s, 3.0s left\n',
+  ])
+})
+
+test('on a terminal a line is drawn over and never wraps, and what else is written takes its place', () => {
+  const { shown, program, written, at } = display(50)
+  const log = shown.beside(program)
+  for (const second of [0, 12]) at(second)
+  log.writeOut('a line of the log\n')
+  log.writeError('another\n')
+  at(13)
+  shown.show(undefined)
+
+  const erased = '\r\u001B[K'
+  assert.deepEqual(written, [
+    `${erased}[############            ] backup 50% 12KB of 24K`,
+    erased,
+    'a line of the log\n',
+    'another\n',
+    `${erased}[############            ] backup 54% 13KB of 24K`,
+    erased,
   ])
 })

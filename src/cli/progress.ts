@@ -7,16 +7,24 @@ import type { Program } from './cli.ts'
 const TTY_INTERVAL_MS = 200
 const PLAIN_INTERVAL_MS = 10 * SECOND_MS
 const BAR_WIDTH = 24
+const COLUMNS_MIN = 40
 
 export interface ProgressDisplay {
   readonly show: (state: Progress | undefined) => void
+  /** The same program; what it writes takes the place of the line that is drawn, and does not stand behind it. */
+  readonly beside: (program: Program) => Program
 }
 
-export function openProgress(program: Pick<Program, 'writeError'>, clock: Clock): ProgressDisplay {
+/** `columnsOf`: of the terminal; 0 where there is none. */
+export function openProgress(
+  program: Pick<Program, 'writeError'>,
+  clock: Clock,
+  columnsOf: () => number = () => (process.stderr.isTTY ? process.stderr.columns : 0),
+): ProgressDisplay {
   // Opening standard error takes milliseconds, and most runs show nothing.
   let device: 'terminal' | 'other' | undefined
   const isTerminal = (): boolean => {
-    device ??= process.stderr.isTTY && (process.stderr.columns ?? 0) > 40 ? 'terminal' : 'other'
+    device ??= columnsOf() > COLUMNS_MIN ? 'terminal' : 'other'
     return device === 'terminal'
   }
   const interval = (): number => (isTerminal() ? TTY_INTERVAL_MS : PLAIN_INTERVAL_MS)
@@ -26,11 +34,25 @@ export function openProgress(program: Pick<Program, 'writeError'>, clock: Clock)
   let dueMs = 0
   let startBytes = 0
   let drawn = false
+  const erase = (): void => {
+    if (drawn && isTerminal()) program.writeError('\r\u001B[K')
+    drawn = false
+  }
   return {
+    beside: (other) => ({
+      ...other,
+      writeOut: (text) => {
+        erase()
+        other.writeOut(text)
+      },
+      writeError: (text) => {
+        erase()
+        other.writeError(text)
+      },
+    }),
     show: (state) => {
       if (state === undefined) {
-        if (drawn && isTerminal()) program.writeError('\r\u001B[K')
-        drawn = false
+        erase()
         step = ''
         return
       }
@@ -50,14 +72,11 @@ export function openProgress(program: Pick<Program, 'writeError'>, clock: Clock)
       dueMs += interval() * (Math.floor((nowMs - dueMs) / interval()) + 1)
       drawn = true
       const line = progressText(state, nowMs - startMs, startBytes)
-      program.writeError(isTerminal() ? `\r\u001B[K${fitting(bar(state), line)}` : `${line}\n`)
+      // A line that wraps would not be drawn over.
+      const drawing = (): string => `${bar(state)} ${line}`.slice(0, columnsOf() - 1)
+      program.writeError(isTerminal() ? `\r\u001B[K${drawing()}` : `${line}\n`)
     },
   }
-}
-
-/** A line that wraps would not be drawn over. */
-function fitting(...texts: readonly string[]): string {
-  return texts.join(' ').slice(0, Math.max(0, process.stderr.columns - 1))
 }
 
 /** `backup 42% 1.2GB of 2.8GB, 150MB/s, 11.2s left`; the rate is that since `startBytes` were done. */
