@@ -175,6 +175,8 @@ class Session implements PsqlSession {
     const [first = '', ...message] = text.subarray(0, at).toString('utf8').trimEnd().split('\n')
     const [, , failed, state] = first.split(' ')
     if (failed === 'false') return
+    // The server says one with each error; without it, the session broke before the server could say anything.
+    if (state === undefined || state === '') throw await this.#lost()
     throw new AppError(
       'db-query',
       `database '${this.#database}': ${message.join('\n')} (SQLSTATE ${state})`,
@@ -187,9 +189,14 @@ class Session implements PsqlSession {
   async #next(): Promise<Buffer> {
     const next = await this.#chunks.next().catch(() => ({ done: true as const, value: undefined }))
     if (next.done !== true) return next.value
+    throw await this.#lost()
+  }
+
+  async #lost(): Promise<AppError> {
+    this.#child.stdin.end()
     await this.#ended
     const reason = this.#stderr.trim() === '' ? 'psql has ended' : this.#stderr.trim()
-    throw new AppError(
+    return new AppError(
       'db-connect',
       `lost the session with database '${this.#database}': ${reason}`,
       {
