@@ -98,6 +98,7 @@ class DumpWorks {
     await freshFolder(this.#side.repo)
     return await measureSide(this.#side, [
       '--db-include=postgres',
+      '--jobs=1',
       `--fingerprint=${fingerprint}`,
       'dump',
     ])
@@ -113,6 +114,7 @@ class DumpWorks {
     await this.#forgetRestored()
     return await measureSide(this.#side, [
       '--database=postgres',
+      '--jobs=1',
       `--to-database=${RESTORED}`,
       '--no-prove',
       'dump-restore',
