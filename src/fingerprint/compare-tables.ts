@@ -1,5 +1,6 @@
 /** Rows of a source and a restored table, by their digests. Pure. */
 import type { DatabaseFingerprint, TableFingerprint } from '../format/fingerprint.ts'
+import { type RowBucket, unpackRowBuckets } from '../format/row-buckets.ts'
 import { quoted, readable } from './sql.ts'
 
 export interface TableComparison {
@@ -93,7 +94,10 @@ function coverageText({ coverage }: TableFingerprint): string {
  * than the truth when several differ in one bucket.
  */
 function differenceText(source: TableFingerprint, restored: TableFingerprint): string {
-  const [lost, added] = rowsLostAndAdded(bucketsOf(source), bucketsOf(restored))
+  const [lost, added] =
+    source.buckets === undefined || restored.buckets === undefined
+      ? [0n, 0n]
+      : rowsLostAndAdded(unpackRowBuckets(source.buckets), unpackRowBuckets(restored.buckets))
   return [
     `${source.rows} rows in the source, ${restored.rows} restored`,
     ...(lost > 0n ? [`at least ${lost} of the source's are missing or changed`] : []),
@@ -101,31 +105,17 @@ function differenceText(source: TableFingerprint, restored: TableFingerprint): s
   ].join('; ')
 }
 
-interface Bucket {
-  readonly count: bigint
-  readonly sum: bigint
-}
-
-const BUCKET_BYTES = 16
-const SUM_OFFSET = 8
-
-function bucketsOf({ buckets = '' }: TableFingerprint): readonly Bucket[] {
-  const bytes = Buffer.from(buckets, 'base64')
-  return Array.from({ length: Math.floor(bytes.length / BUCKET_BYTES) }, (_, index) => ({
-    count: bytes.readBigUInt64LE(index * BUCKET_BYTES),
-    sum: bytes.readBigUInt64LE(index * BUCKET_BYTES + SUM_OFFSET),
-  }))
-}
+const EMPTY: RowBucket = { count: 0n, sum: 0n }
 
 function rowsLostAndAdded(
-  source: readonly Bucket[],
-  restored: readonly Bucket[],
+  source: ReadonlyMap<number, RowBucket>,
+  restored: ReadonlyMap<number, RowBucket>,
 ): readonly [lost: bigint, added: bigint] {
   let lost = 0n
   let added = 0n
-  for (const [index, ours] of source.entries()) {
-    const theirs = restored[index]
-    if (theirs === undefined) continue
+  for (const number of new Set([...source.keys(), ...restored.keys()])) {
+    const ours = source.get(number) ?? EMPTY
+    const theirs = restored.get(number) ?? EMPTY
     if (ours.count > theirs.count) lost += ours.count - theirs.count
     else if (ours.count < theirs.count) added += theirs.count - ours.count
     else if (ours.sum !== theirs.sum) {

@@ -6,6 +6,7 @@ import type {
   TableCoverage,
   TableFingerprint,
 } from '../format/fingerprint.ts'
+import { packRowBuckets } from '../format/row-buckets.ts'
 import { openRowDigester } from '../pipe/codecs.ts'
 import { type Comparison, type ComparisonOptions, compareFingerprints } from './compare.ts'
 import { factKey } from './compare-facts.ts'
@@ -31,7 +32,7 @@ function table(
   for (const row of rows) digester.update(Buffer.from(`${row}\n`))
   const { digest, buckets } = digester.result()
   const base = { schema: 'app', name: 't', oid: 1, columns: ['a'], coverage }
-  return { ...base, rows: String(rows.length), digest, buckets }
+  return { ...base, rows: String(rows.length), digest, buckets: packRowBuckets(buckets) }
 }
 
 function compare(

@@ -6,6 +6,7 @@ import type {
   TableCoverage,
   TableFingerprint,
 } from '../format/fingerprint.ts'
+import { packRowBuckets } from '../format/row-buckets.ts'
 import { openRowDigester, type RowsDigest } from '../pipe/codecs.ts'
 import type { ByteSource } from '../pipe/pipe.ts'
 import type { PsqlSession, SqlRow } from '../postgres/psql.ts'
@@ -32,7 +33,7 @@ export async function readTable(
       : textOf(await onlyRow(session, countQuery(table)), 'rows')
   return found === undefined
     ? { ...base, rows }
-    : { ...base, rows, digest: found.digest, buckets: found.buckets }
+    : { ...base, rows, digest: found.digest, buckets: packRowBuckets(found.buckets) }
 }
 
 /** Small tables, every row of each: for them the way to the server and back would take most of the time. */
@@ -49,7 +50,8 @@ export async function readTables(
     const found = await digestOf(rows, onBytes)
     const columns = table.columns.map((column) => column.name)
     const { schema, name, oid } = table
-    const { digest, buckets } = found
+    const buckets = packRowBuckets(found.buckets)
+    const { digest } = found
     read.push({ schema, name, oid, columns, coverage, rows: String(found.rows), digest, buckets })
   }
   return read

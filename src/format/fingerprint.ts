@@ -29,7 +29,7 @@ export interface TableFingerprint {
   readonly rows: string
   /** 64 hex digits; absent when rows are only counted. */
   readonly digest?: string
-  /** Rows by the first byte of their hash, to tell how many differ: base64 of little-endian 64-bit pairs (count, sum). */
+  /** Rows by the first byte of their hash, to tell how many differ: see row-buckets.ts. */
   readonly buckets?: string
 }
 

@@ -83,9 +83,8 @@ function readDigest(digester: ReturnType<typeof openRowDigester>): {
   readonly counts: readonly number[]
 } {
   const { rows, digest, buckets } = digester.result()
-  const bytes = Buffer.from(buckets, 'base64')
   const counts = Array.from({ length: 256 }, (_, index) =>
-    Number(bytes.readBigUInt64LE(index * 16)),
+    Number(buckets.readBigUInt64LE(index * 16)),
   )
   return { rows, digest, counts }
 }

@@ -267,8 +267,8 @@ export interface RowsDigest {
   readonly rows: bigint
   /** 64 hex digits. */
   readonly digest: string
-  /** Base64. */
-  readonly buckets: string
+  /** Of all 256, by the first byte of a row's hash: how many rows, and the low 64 bits of their sum. Little-endian. */
+  readonly buckets: Buffer
 }
 
 /** Lines as `COPY … TO STDOUT` gives them, cut anywhere. */
@@ -302,7 +302,7 @@ export function openRowDigester(): RowDigester {
       return {
         rows: found.readBigUInt64LE(),
         digest: found.toString('hex', COUNT_BYTES, COUNT_BYTES + SUM_BYTES),
-        buckets: found.toString('base64', COUNT_BYTES + SUM_BYTES),
+        buckets: Buffer.from(found.subarray(COUNT_BYTES + SUM_BYTES)),
       }
     },
     [Symbol.dispose]: () => {
