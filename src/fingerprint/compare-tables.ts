@@ -2,6 +2,7 @@
 import type { DatabaseFingerprint, TableFingerprint } from '../format/fingerprint.ts'
 import { type RowBucket, unpackRowBuckets } from '../format/row-buckets.ts'
 import { quoted, readable } from './sql.ts'
+import { withSpreadJoined } from './spread.ts'
 
 export interface TableComparison {
   readonly name: string
@@ -26,17 +27,22 @@ export function compareTables(
   source: DatabaseFingerprint,
   restored: DatabaseFingerprint,
 ): readonly TableComparison[] {
-  const there = new Map(restored.tables.map((table) => [nameOf(table), table] as const))
+  const { source: ours, restored: theirs } = withSpreadJoined(source, restored)
+  const there = new Map(theirs.map((table) => [nameOf(table), table] as const))
   const unreadThere = new Set(restored.uncovered.map(({ name }) => name))
   const unreadHere = new Set(source.uncovered.map(({ name }) => name))
-  const compared = source.tables.map((table) => {
-    const name = nameOf(table)
+  const outcomeOf = (table: TableFingerprint, name: string): Outcome => {
     const other = there.get(name)
     there.delete(name)
-    if (other !== undefined) return { name, ...compareTable(table, other, source, restored) }
+    if (other !== undefined) return compareTable(table, other, source, restored)
     return unreadThere.has(name)
-      ? { name, ...notComparable('its restored rows cannot be read') }
-      : { name, result: 'missing' as const, detail: `${table.rows} rows in the source` }
+      ? notComparable('its restored rows cannot be read')
+      : { result: 'missing', detail: `${table.rows} rows in the source` }
+  }
+  const compared = ours.map((table) => {
+    const name = nameOf(table)
+    const { result, detail } = outcomeOf(table, name)
+    return { name, result, detail }
   })
   const extra = [...there.entries()]
     .filter(([name]) => !unreadHere.has(name))

@@ -69,6 +69,46 @@ test('rows in another order are the same rows, and each other change is told wit
   )
 })
 
+/** Partitions of `app.t` by the hash of an enum, each with these rows. */
+function spread(
+  partitions: readonly (readonly string[])[],
+  coverage?: TableCoverage,
+): readonly TableFingerprint[] {
+  return partitions.map((rows, index) => ({
+    ...table(rows, coverage),
+    name: `t_${index}`,
+    spreadBelow: { schema: 'app', name: 't' },
+  }))
+}
+
+test('rows that another server deals out to other partitions are compared all together', () => {
+  const rows = Array.from({ length: 300 }, (_, index) => `row ${index}`)
+  const tables = spread([rows.slice(0, 100), rows.slice(100)])
+  const dealtOut = spread([rows.slice(50, 60), [...rows.slice(60), ...rows.slice(0, 50)]])
+
+  const same = compare({ tables }, { tables: dealtOut })
+  assert.equal(same.verdict, 'exact')
+  assert.deepEqual(same.tables, [{ name: 'app.t', result: 'exact', detail: '' }])
+  // As in a fingerprint that does not say so yet.
+  const older = [
+    { ...table(rows.slice(0, 100)), name: 't_0' },
+    { ...table(rows.slice(100)), name: 't_1' },
+  ]
+  assert.equal(compare({ tables: older }, { tables: dealtOut }).verdict, 'exact')
+
+  const oneLost = compare({ tables }, { tables: spread([rows.slice(0, 100), rows.slice(101)]) })
+  assert.deepEqual(oneLost.tables, [
+    {
+      name: 'app.t',
+      result: 'differs',
+      detail:
+        "300 rows in the source, 299 restored; at least 1 of the source's are missing or changed",
+    },
+  ])
+  const counted = [...spread([rows]), ...spread([rows], { kind: 'counted' })]
+  assert.equal(compare({ tables: counted }, { tables: counted }).verdict, 'sampled')
+})
+
 test('a table that is missing or extra differs, and one that cannot be compared is not a proof', () => {
   const tables = [table(['1'])]
   const uncovered = [{ kind: 'unlogged table', name: 'app.t', reason: '' }] as const

@@ -22,9 +22,7 @@ export async function readTable(
   coverage: TableCoverage,
   onBytes: OnBytes,
 ): Promise<TableFingerprint> {
-  const { schema, name, oid } = table
-  const columns = table.columns.map((column) => column.name)
-  const base = { schema, name, oid, columns, coverage }
+  const base = { ...aboutTable(table), coverage }
   const asked = rowsOf(table, coverage)
   const found = asked === undefined ? undefined : await digestOf(session.copy(asked), onBytes)
   const rows =
@@ -48,13 +46,19 @@ export async function readTables(
     const table = tables[read.length]
     if (table === undefined) throw new AppError('protocol', 'more answers than questions')
     const found = await digestOf(rows, onBytes)
-    const columns = table.columns.map((column) => column.name)
-    const { schema, name, oid } = table
-    const buckets = packRowBuckets(found.buckets)
     const { digest } = found
-    read.push({ schema, name, oid, columns, coverage, rows: String(found.rows), digest, buckets })
+    const buckets = packRowBuckets(found.buckets)
+    read.push({ ...aboutTable(table), coverage, rows: String(found.rows), digest, buckets })
   }
   return read
+}
+
+function aboutTable(
+  table: TableShape,
+): Pick<TableFingerprint, 'schema' | 'name' | 'oid' | 'columns' | 'spreadBelow'> {
+  const { schema, name, oid, spreadBelow } = table
+  const columns = table.columns.map((column) => column.name)
+  return { schema, name, oid, columns, ...(spreadBelow === undefined ? {} : { spreadBelow }) }
 }
 
 async function digestOf(rows: ByteSource, onBytes: OnBytes): Promise<RowsDigest> {

@@ -231,7 +231,7 @@ const notCovered = (kind: Uncovered['kind'], name: string): Uncovered => ({
 })
 
 function shapeOf(row: SqlRow): TableShape {
-  const { columns, keyColumns } = row
+  const { columns, keyColumns, spreadBelow } = row
   if (!Array.isArray(columns) || !Array.isArray(keyColumns)) {
     throw new AppError('protocol', 'a table without a list of columns')
   }
@@ -245,6 +245,9 @@ function shapeOf(row: SqlRow): TableShape {
       type: textOf(column, 'type'),
     })),
     keyColumns: keyColumns.map(String),
+    ...(Array.isArray(spreadBelow)
+      ? { spreadBelow: { schema: String(spreadBelow[0]), name: String(spreadBelow[1]) } }
+      : {}),
     condition: textOf(row, 'condition'),
   }
 }

@@ -47,7 +47,7 @@ from ${relations('rpmi')} join pg_tablespace t on t.oid = c.reltablespace`
 
 /**
  * A child's columns may come in another order than the parent's, which pg_dump does not keep: there the position is not a fact.
- * Statistics targets are -1 or null when nobody set one, as the version has it.
+ * Statistics targets are -1 or null when nobody set one, as the version has it. Since 17 a partition has its parent's identity.
  */
 const COLUMNS = `
 select 'column' as kind, ${columnName} as name, ${parts(
@@ -61,7 +61,10 @@ select 'column' as kind, ${columnName} as name, ${parts(
     when('a.attcollation <> t.typcollation', identity('pg_collation', 'a.attcollation')),
   ),
   when('a.attnotnull', "'not null'"),
-  "case a.attidentity when 'a' then 'identity always' when 'd' then 'identity by default' end",
+  when(
+    'not c.relispartition',
+    "case a.attidentity when 'a' then 'identity always' when 'd' then 'identity by default' end",
+  ),
   "case a.attgenerated when 's' then 'generated stored' when 'v' then 'generated virtual' end",
   labelled('storage', when('a.attstorage <> t.typstorage', 'a.attstorage::text')),
   labelled('compression', `nullif(${ifKnown('a', 'attcompression')}, '')`),

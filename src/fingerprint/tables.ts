@@ -1,5 +1,10 @@
 /** Which tables a fingerprint covers, how much of each, and the query that gives the rows its digest is of. Pure. */
-import type { TableCoverage, DatabaseFingerprint, Uncovered } from '../format/fingerprint.ts'
+import type {
+  DatabaseFingerprint,
+  TableCoverage,
+  TableFingerprint,
+  Uncovered,
+} from '../format/fingerprint.ts'
 import { notOfExtension, ofUser, quoted } from './sql.ts'
 
 export interface TableShape {
@@ -11,6 +16,8 @@ export interface TableShape {
   readonly columns: readonly { readonly name: string; readonly type: string }[]
   /** The primary key's, in the same order; empty when there is none. */
   readonly keyColumns: readonly string[]
+  /** As in a TableFingerprint. */
+  readonly spreadBelow?: TableFingerprint['spreadBelow']
   /** `WHERE …` of an extension's configuration table, of which pg_dump keeps only these rows; else empty. */
   readonly condition: string
 }
@@ -50,6 +57,11 @@ select n.nspname as schema, c.relname as name, c.oid::text as oid,
   (select coalesce(json_agg(a.attname order by a.attname collate "C"), '[]') from pg_index i
     join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey) and a.attnum > 0
     where i.indrelid = c.oid and i.indisprimary) as "keyColumns",
+  case when c.relispartition then (select array[an.nspname, above.relname]::text[] from pg_partition_ancestors(c.oid) with ordinality a(oid, height)
+    join pg_class above on above.oid = a.oid join pg_namespace an on an.oid = above.relnamespace
+    join pg_partitioned_table p on p.partrelid = a.oid and (select o.oid from pg_opclass o join pg_am m on m.oid = o.opcmethod
+      where o.opcname = 'enum_ops' and o.opcnamespace = 'pg_catalog'::regnamespace and m.amname = 'hash') = any (p.partclass)
+    order by a.height desc limit 1) end as "spreadBelow",
   coalesce((select x.extcondition[array_position(x.extconfig, c.oid)] from pg_extension x where c.oid = any (x.extconfig)), '')
     as condition
 from pg_class c join pg_namespace n on n.oid = c.relnamespace and ${ofUser('n.nspname')}

@@ -27,6 +27,11 @@ export interface TableFingerprint {
   readonly coverage: TableCoverage
   /** Decimal digits. */
   readonly rows: string
+  /**
+   * Set on a partition below a table that is partitioned by the hash of an enum. Enum values hash by OIDs, which a restored database
+   * has anew: there its rows are in whichever of that table's partitions, and only all of these together are the same.
+   */
+  readonly spreadBelow?: { readonly schema: string; readonly name: string }
   /** 64 hex digits; absent when rows are only counted. */
   readonly digest?: string
   /** Rows by the first byte of their hash, to tell how many differ: see row-buckets.ts. */

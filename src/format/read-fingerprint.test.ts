@@ -19,7 +19,15 @@ const fingerprint: DatabaseFingerprint = {
       digest: 'ab',
       buckets: 'AA==',
     },
-    { schema: 's', name: 't', oid: 1, columns: [], coverage: { kind: 'counted' }, rows: '0' },
+    {
+      schema: 's',
+      name: 't',
+      oid: 1,
+      columns: [],
+      coverage: { kind: 'counted' },
+      rows: '0',
+      spreadBelow: { schema: 's', name: 'above' },
+    },
   ],
   sequences: [
     {

@@ -73,6 +73,8 @@ function listOf<T>(object: JsonObject, name: string, read: (item: JsonObject) =>
 function readTable(table: JsonObject): TableFingerprint {
   const digest = optionalText(table, 'digest')
   const buckets = optionalText(table, 'buckets')
+  const above = memberOf(table, 'spreadBelow')
+  const spreadBelow = above === undefined ? undefined : asObject(above)
   return {
     schema: text(table, 'schema'),
     name: text(table, 'name'),
@@ -80,6 +82,9 @@ function readTable(table: JsonObject): TableFingerprint {
     columns: optionalTexts(table, 'columns') ?? [],
     coverage: readCoverage(asObject(memberOf(table, 'coverage') ?? null)),
     rows: text(table, 'rows'),
+    ...(spreadBelow === undefined
+      ? {}
+      : { spreadBelow: { schema: text(spreadBelow, 'schema'), name: text(spreadBelow, 'name') } }),
     ...(digest === undefined ? {} : { digest }),
     ...(buckets === undefined ? {} : { buckets }),
   }

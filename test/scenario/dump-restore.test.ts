@@ -23,7 +23,10 @@ let newer: Cluster
 let label: string
 
 before(async () => {
-  source = await startDumpedCluster({ lines: [`pg-client-path=${await postgresBin('18')}`] })
+  source = await startDumpedCluster({
+    lines: [`pg-client-path=${await postgresBin('18')}`],
+    settings: { allow_in_place_tablespaces: 'on' },
+  })
   newer = await startCluster({ version: '18' })
   const { cluster } = source
   await cluster.psql('create role app; create role reader')
@@ -279,7 +282,7 @@ test('a database that could not be restored without errors keeps its working nam
   )
   assert.match(
     told,
-    /HINT: Use it as it is: alter database "badshop2\.pgsurety-\w+" rename to "badshop2";/,
+    /HINT: Use it as it is: alter database "badshop2\.pgsurety-\w+" rename to "badshop2"; .*; grant connect, temporary on database "badshop2" to public;/,
   )
   assert.match(ran.output(), /COPY failed for table "bad"/)
   const kept = (await databases(cluster)).find((name) => name.startsWith('badshop2'))
@@ -301,6 +304,35 @@ test('a database that could not be restored without errors keeps its working nam
   assert.match(advised.output(), /^database 'badshop': .*\n(?: .*\n)+? {2}restore {2}none$/m)
   await cluster.psql(`drop database "${kept}"`)
   await cluster.psql('drop database badshop')
+})
+
+test('neither what a restore sets off itself nor a tablespace that is not there makes it differ', async () => {
+  const { cluster } = source
+  await cluster.psql('create database "event shop"')
+  await cluster.psql("create tablespace fast location ''")
+  await cluster.psql(
+    `create table seen (tag text);
+     create function see() returns event_trigger language plpgsql as 'begin insert into public.seen values (tg_tag); end';
+     create event trigger sees on ddl_command_end execute function see();
+     create table away (n int) tablespace fast;
+     create materialized view counted as select count(*) from away`,
+    'event shop',
+  )
+  await source.dump('--db-include=event shop')
+  const output = await restored(toNewer(), '--to-database=event shop 2')
+
+  assert.match(output, /proved exact/)
+  assert.match(output, /remark +what is in which tablespace is not compared: .* no 'fast'$/m)
+  assert.equal(
+    await newer.psql('create table more (); select count(*) from seen', 'event shop 2'),
+    '3',
+  )
+  for (const [server, name] of [
+    [newer, 'event shop 2'],
+    [cluster, 'event shop'],
+  ] as const)
+    await server.psql(`drop database "${name}"`)
+  await cluster.psql('drop tablespace fast')
 })
 
 /** Makes tables large enough for archives of their own: a parent, its child, a partition, and one with an odd name. */

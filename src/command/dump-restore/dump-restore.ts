@@ -7,7 +7,7 @@ import { sqlName } from '../../postgres/quote.ts'
 import { placeOf } from '../../postgres/server-address.ts'
 import { readDumpObject } from '../../repo/dump-sets.ts'
 import type { Context } from '../command.ts'
-import { inTransaction } from './database.ts'
+import { inTransaction, takeAsItIsSql } from './database.ts'
 import { type DumpSet, openDumpSet } from './dump-set.ts'
 import { type GlobalsPlan, planGlobals } from './globals.ts'
 import { openTarget, type Target } from './open-target.ts'
@@ -126,14 +126,14 @@ function assertGood({ log }: Context, outcome: Outcome): void {
   const { plan, name, result, proof, problem } = outcome
   const { source } = plan
   const hint = [
-    `Use it as it is: alter database ${sqlName(name)} rename to ${sqlName(plan.name)};`,
+    `Use it as it is: ${takeAsItIsSql(plan, name).join('; ')};`,
     `Remove it: drop database ${sqlName(name)};`,
   ]
   if (result.seriousCount > 0) {
     throw new AppError(
       'execute',
       `restore of '${source.name}' had ${errorsText(result.seriousCount)}; it is kept as '${name}'`,
-      { hint },
+      { hint: [`See what else differs: --prove-only --to-database='${name}'`, ...hint] },
     )
   }
   if (problem !== undefined) {

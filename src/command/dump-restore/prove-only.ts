@@ -33,7 +33,9 @@ export async function proveOnly(context: Context, run: ProveRun): Promise<number
         hint: 'Which one shall be compared (--to-database)?',
       })
     }
-    const input = { set, source, selection: undefined, request, client: target.client, jobs }
+    const { client, server } = target
+    const { tablespaces } = server
+    const input = { set, source, selection: undefined, request, client, tablespaces, jobs }
     const proof = await prove(context, input, name)
     context.progress(undefined)
     const { verdict, proveMs } = proof

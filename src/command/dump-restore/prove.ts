@@ -33,6 +33,8 @@ export interface ProofInput {
   readonly selection: Selection | undefined
   readonly request: Request
   readonly client: ClientServer
+  /** Of the server it is in. */
+  readonly tablespaces: ReadonlySet<string>
   /** How many tables to read at the same time. */
   readonly jobs: number
 }
@@ -71,7 +73,7 @@ function judged(comparison: Comparison): Pick<Proof, 'verdict' | 'why'> {
 
 async function compare(
   context: Context,
-  { set, source, selection, request, client, jobs }: ProofInput,
+  { set, source, selection, request, client, tablespaces, jobs }: ProofInput,
   { database, fingerprint }: { readonly database: string; readonly fingerprint: DumpObject },
 ): Promise<Comparison> {
   const dumped = await loadFingerprint(set, fingerprint)
@@ -93,13 +95,28 @@ async function compare(
       : scoped(dumped, found, selection)
   await using session = await client.open(database)
   const wordings = await findWordings(session, ours, theirs)
-  return compareFingerprints(ours, theirs, { ignoreKinds: ignoredKinds(request), wordings })
+  const notThere = tablespacesOf(ours).filter((name) => !tablespaces.has(name))
+  const ignoreKinds = ignoredKinds(request, notThere)
+  const comparison = compareFingerprints(ours, theirs, { ignoreKinds, wordings })
+  if (notThere.length === 0) return comparison
+  const remark = `what is in which tablespace is not compared: the server has no ${notThere.map((name) => `'${name}'`).join(', ')}`
+  return { ...comparison, remarks: [...comparison.remarks, remark] }
 }
 
-function ignoredKinds({ owners, privileges }: Request): ReadonlySet<string> {
+function tablespacesOf({ facts }: DatabaseFingerprint): readonly string[] {
+  const names = facts.filter(({ kind }) => kind === 'tablespace').map((fact) => fact.definition)
+  return [...new Set(names)].toSorted()
+}
+
+/** Where one tablespace is not there, none is used (plan.ts). */
+function ignoredKinds(
+  { owners, privileges }: Request,
+  tablespacesNotThere: readonly string[],
+): ReadonlySet<string> {
   const kinds: string[] = []
   if (owners === 'left-out') kinds.push('owner')
   if (privileges === 'left-out') kinds.push('grant', 'default privilege')
+  if (tablespacesNotThere.length > 0) kinds.push('tablespace')
   return new Set(kinds)
 }
 

@@ -93,6 +93,7 @@ async function fill(context: Context, run: DatabaseRun, working: string): Promis
             selection: plan.selection,
             request,
             client: target.client,
+            tablespaces: target.server.tablespaces,
             jobs: plan.jobs.jobs,
           },
           working,
