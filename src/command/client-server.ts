@@ -74,14 +74,18 @@ export function firstDatabase(config: Config): string {
   return config.text('pg-database', 1)
 }
 
+const KEEPALIVE_S = 60
+
 async function openSteady(options: Parameters<typeof openPsql>[0]): Promise<PsqlSession> {
   await using cleanup = new AsyncDisposableStack()
   const session = cleanup.use(openPsql(options))
   await session.run(
-    `select pg_catalog.set_config('search_path', '', false);
-     select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings
+    "select pg_catalog.set_config('search_path', '', false)",
+    `select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings
       where name in ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'lock_timeout',
                      'statement_timeout', 'transaction_timeout')`,
+    // It waits while others work for hours, and what lies in between forgets those that are silent for minutes.
+    `set tcp_keepalives_idle = ${KEEPALIVE_S}`,
   )
   // A service may name a database, and then libpq takes that one.
   const [row] = await session.rows('select pg_catalog.current_database() as name')

@@ -4,7 +4,7 @@
  * A grant is a difference from what the object would allow without any: the built-in default, or for what the system or an
  * extension brought, what it brought. That is what pg_dump keeps; a privilege list that was never touched says nothing.
  */
-import { notInternal, notOfExtension, ofUser, typedIdentity } from './sql.ts'
+import { isTemporary, notInternal, notOfExtension, ofUser, typedIdentity } from './sql.ts'
 
 interface Owned {
   readonly catalog: string
@@ -46,13 +46,18 @@ const OWNED: readonly Owned[] = [
       ['pg_conversion', 'conowner', 'connamespace'],
       ['pg_ts_dict', 'dictowner', 'dictnamespace'],
       ['pg_ts_config', 'cfgowner', 'cfgnamespace'],
-      ['pg_statistic_ext', 'stxowner', 'stxnamespace'],
     ] as const
   ).map(([catalog, owner, namespace]) => ({
     catalog,
     owner,
     where: `${inSchema(catalog, namespace)} and ${notInternal(catalog, 'o.oid')}`,
   })),
+  {
+    catalog: 'pg_statistic_ext',
+    owner: 'stxowner',
+    where: `${inSchema('pg_statistic_ext', 'stxnamespace')}
+      and exists (select from pg_class c where c.oid = o.stxrelid and c.relpersistence <> 't')`,
+  },
   ...(
     [
       ['pg_language', 'lanowner'],
@@ -78,7 +83,7 @@ select 'owner' as kind, 'large objects of ' || quote_ident(pg_get_userbyid(lomow
 from pg_largeobject_metadata group by lomowner`,
   `
 select 'owner' as kind, 'subscription ' || quote_ident(o.subname) as name,
-  quote_ident(pg_get_userbyid(o.subowner)) as definition, o.oid::text as oid
+  quote_ident(pg_get_userbyid(o.subowner)) as definition
 from pg_subscription o join pg_database d on d.oid = o.subdbid and d.datname = current_database()`,
 ]
 
@@ -132,9 +137,10 @@ select 'grant' as kind, ${typedIdentity('o.class', 'o.oid', 'o.sub')} || ' to ' 
   o.oid::text as oid
 from (${objects}) o ${DIFFERENCES}`
 
-/** pg_dump keeps privileges on what is in pg_catalog too. */
+/** pg_dump keeps privileges on what is in pg_catalog too. Default privileges are given to temporary objects as well. */
 const grantsKept = (schemaOid: string): string =>
-  `${schemaOid} <> 'information_schema'::regnamespace`
+  `not exists (select from pg_namespace n where n.oid = ${schemaOid}
+    and (n.nspname = 'information_schema' or ${isTemporary('n.nspname')}))`
 
 /**
  * What initdb says about `public` is not taken: it has changed in 15, and the new owner's default is the same everywhere. Types
@@ -172,18 +178,22 @@ from (select d.oid, d.defaclrole as owner, d.defaclnamespace as namespace, d.def
   from pg_default_acl d) o
 left join pg_namespace n on n.oid = o.namespace ${DIFFERENCES}`
 
-/** On what the user made, on extensions, and on the schema `public`. */
-const described = `(d.objoid >= 16384 or (d.classoid = 'pg_namespace'::regclass and d.objoid = 'public'::regnamespace))
-  and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`
+/** On what the user made, who may choose the number of a large object; on extensions, and on the schema `public`. */
+const described = (notes: string): string => `
+from ${notes} d cross join lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) o
+cross join lateral pg_identify_object_as_address(d.classoid, d.objoid, d.objsubid) a
+where (d.objoid >= 16384 or d.classoid = 'pg_largeobject'::regclass
+    or (d.classoid = 'pg_namespace'::regclass and d.objoid = 'public'::regnamespace))
+  and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')
+  and not coalesce(${isTemporary('o.schema')}, false)
+  and not (cardinality(a.object_names) > 1 and ${isTemporary('a.object_names[1]')})`
 
 const COMMENTS = `
-select 'comment' as kind, ${typedIdentity('d.classoid', 'd.objoid', 'd.objsubid')} as name, d.description as definition
-from pg_description d where ${described}`
+select 'comment' as kind, o.type || ' ' || o.identity as name, d.description as definition ${described('pg_description')}`
 
 const SECURITY_LABELS = `
-select 'security label' as kind, d.provider || ' on ' || ${typedIdentity('d.classoid', 'd.objoid', 'd.objsubid')} as name,
-  d.label as definition
-from pg_seclabel d where ${described}`
+select 'security label' as kind, d.provider || ' on ' || o.type || ' ' || o.identity as name, d.label as definition
+${described('pg_seclabel')}`
 
 export const ACCESS_FACTS: readonly string[] = [
   ...OWNERS,

@@ -43,13 +43,17 @@ export function compareFacts(
   const there = new Map(restored.facts.filter(counts).map((fact) => [factKey(fact), fact] as const))
   const differences: FactDifference[] = []
   const remarks: string[] = []
+  const changed = extensionsOfOtherVersion(source, restored)
+  const isOnlyRemark = ({ kind, definition }: SchemaFact): boolean =>
+    REMARK_KINDS.has(kind) ||
+    (kind === 'extension table' && changed.some((name) => definition.startsWith(`of ${name}; `)))
   const isNowOwner = ignoreKinds.has('owner') ? ownersOf(source, restored) : () => false
   let equal = 0
   for (const fact of source.facts.filter(counts)) {
     const key = factKey(fact)
     const other = there.get(key)
     there.delete(key)
-    const isRemark = REMARK_KINDS.has(fact.kind)
+    const isRemark = isOnlyRemark(fact)
     if (other === undefined) {
       if (isNowOwner(fact)) equal += 1
       else if (!isRemark) differences.push(missing(fact))
@@ -66,7 +70,7 @@ export function compareFacts(
     }
   }
   for (const fact of there.values()) {
-    if (!REMARK_KINDS.has(fact.kind)) differences.push(extra(fact))
+    if (!isOnlyRemark(fact)) differences.push(extra(fact))
   }
   return { differences, equal, remarks }
 }
@@ -96,10 +100,32 @@ function ownersOf(
 }
 
 /** The machine decides, not the dump. That the thing is there is a fact of another kind. */
-const REMARK_KINDS: ReadonlySet<string> = new Set(['extension version', 'collation version'])
+const REMARK_KINDS: ReadonlySet<string> = new Set([
+  'extension version',
+  'collation version',
+  'locale',
+  'subscription mode',
+])
+
+/** What another version brings may look different. */
+function extensionsOfOtherVersion(
+  source: DatabaseFingerprint,
+  restored: DatabaseFingerprint,
+): readonly string[] {
+  const versions = new Map(
+    restored.facts
+      .filter(({ kind }) => kind === 'extension version')
+      .map(({ name, definition }) => [name, definition]),
+  )
+  return source.facts
+    .filter(({ kind }) => kind === 'extension version')
+    .filter(({ name, definition }) => versions.get(name) !== definition)
+    .map(({ name }) => name)
+}
 
 const FIRST_MAJORS: ReadonlyMap<string, number> = new Map([
   ['multirange type', 14],
+  ['subscription commit', 14],
   ['not-null constraint', 18],
 ])
 const MAINTAIN_MAJOR = 17

@@ -8,6 +8,7 @@ import {
   notOfExtension,
   parts,
   sorted,
+  typedIdentity,
   UNREADABLE,
   when,
 } from './sql.ts'
@@ -92,14 +93,76 @@ from pg_publication_namespace o join pg_publication p on p.oid = o.pnpubid join 
   return [publishedTables(definition), schemas]
 }
 
-/** A restored subscription is disabled on purpose, and how it connects is a secret. */
-const SUBSCRIPTIONS = `
-select 'subscription' as kind, quote_ident(o.subname) as name, o.oid::text as oid, ${parts(
-  labelled('publications', sorted('o.subpublications')),
-  labelled('slot', 'quote_ident(o.subslotname)'),
-  labelled('synchronous commit', 'o.subsynccommit'),
-)} as definition
-from pg_subscription o join pg_database d on d.oid = o.subdbid and d.datname = current_database()`
+/**
+ * A restored subscription is disabled on purpose, and how it connects is a secret. Options are named when they are not as they
+ * were before there was such an option. Only these columns may be read by everybody, and before 14 fewer.
+ */
+export function subscriptionFacts(serverMajor: number): readonly string[] {
+  const since = (major: number, ...each: readonly string[]): readonly string[] =>
+    serverMajor >= major ? each : []
+  const own = `from pg_subscription o join pg_database d on d.oid = o.subdbid and d.datname = current_database()`
+  const options = parts(
+    labelled('publications', sorted('o.subpublications')),
+    labelled('slot', 'quote_ident(o.subslotname)'),
+    ...since(14, when('o.subbinary', "'binary'")),
+    ...since(
+      15,
+      when("o.subtwophasestate <> 'd'", "'two phase'"),
+      when('o.subdisableonerr', "'disabled on error'"),
+    ),
+    ...since(
+      16,
+      labelled('origin', "nullif(o.suborigin, 'any')"),
+      when('not o.subpasswordrequired', "'no password required'"),
+    ),
+    ...since(17, when('o.subfailover', "'failover'")),
+  )
+  const mode = parts(
+    serverMajor >= 14
+      ? "'streaming ' || case o.substream::text when 'p' then 'parallel' when 't' then 'on' when 'true' then 'on' else 'off' end"
+      : "'streaming off'",
+    serverMajor >= 16 ? when('o.subrunasowner', "'run as owner'") : "'run as owner'",
+  )
+  return [
+    `select 'subscription' as kind, quote_ident(o.subname) as name, ${options} as definition ${own}`,
+    `select 'subscription mode' as kind, quote_ident(o.subname) as name, ${mode} as definition ${own}`,
+    ...since(
+      14,
+      `select 'subscription commit' as kind, quote_ident(o.subname) as name, o.subsynccommit as definition ${own}`,
+    ),
+  ]
+}
+
+/** pg_dump leaves it out, whoever made it. Not `information_schema` when somebody has made that anew. */
+const IN_SYSTEM_SCHEMAS = (
+  [
+    ['pg_class', 'relnamespace', `o.relkind in ('r', 'p', 'v', 'm', 'S', 'f')`],
+    ['pg_proc', 'pronamespace', 'true'],
+    ['pg_type', 'typnamespace', `o.typtype in ('b', 'd', 'e', 'r') and o.typelem = 0`],
+    ['pg_operator', 'oprnamespace', 'true'],
+  ] as const
+).map(
+  ([catalog, namespace, condition]) => `
+select 'object in a system schema' as kind, ${typedIdentity(`'${catalog}'::regclass`, 'o.oid')} as name, '' as definition, o.oid::text as oid
+from ${objects(catalog)} and ${condition} and ${notInternal(catalog, 'o.oid')}
+  and o.${namespace} in (select n.oid from pg_namespace n where n.nspname in ('pg_catalog', 'information_schema') and n.oid < ${FIRST_USER_OID})`,
+)
+
+const EXTENSION_DEPENDENCIES = `
+select 'extension dependency' as kind, ${typedIdentity('o.classid', 'o.objid', 'o.objsubid')} || ' on ' || quote_ident(x.extname) as name, '' as definition
+from pg_depend o join pg_extension x on x.oid = o.refobjid
+where o.refclassid = 'pg_extension'::regclass and o.deptype = 'x'`
+
+/** The dump does not make the database: who does may choose another one. */
+const LOCALE = `
+select 'locale' as kind, 'the database' as name, ${parts(
+  'pg_encoding_to_char(o.encoding)',
+  `'provider ' || coalesce(${ifKnown('o', 'datlocprovider')}, 'c')`,
+  "'collate ' || o.datcollate",
+  "'ctype ' || o.datctype",
+  labelled('locale', `coalesce(${ifKnown('o', 'datlocale')}, ${ifKnown('o', 'daticulocale')})`),
+  labelled('rules', ifKnown('o', 'daticurules')),
+)} as definition from pg_database o where o.datname = current_database()`
 
 const FOREIGN_WRAPPERS = `
 ${head('foreign data wrapper', 'pg_foreign_data_wrapper')}, ${parts(
@@ -138,7 +201,9 @@ export const DATABASE_FACTS: readonly string[] = [
   ACCESS_METHODS,
   EVENT_TRIGGERS,
   PUBLICATIONS,
-  SUBSCRIPTIONS,
+  ...IN_SYSTEM_SCHEMAS,
+  EXTENSION_DEPENDENCIES,
+  LOCALE,
   FOREIGN_WRAPPERS,
   FOREIGN_SERVERS,
   USER_MAPPINGS,

@@ -4,7 +4,7 @@ import type { SchemaFact } from '../format/fingerprint.ts'
 import type { PsqlSession, SqlRow } from '../postgres/psql.ts'
 import { ACCESS_FACTS } from './access-facts.ts'
 import { CODE_FACTS } from './code-facts.ts'
-import { DATABASE_FACTS, publishedFacts } from './database-facts.ts'
+import { DATABASE_FACTS, publishedFacts, subscriptionFacts } from './database-facts.ts'
 import { RELATION_FACTS } from './relation-facts.ts'
 import { readable } from './sql.ts'
 
@@ -18,6 +18,7 @@ export async function readFacts(
     ...CODE_FACTS,
     ...DATABASE_FACTS,
     ...publishedFacts(serverMajor),
+    ...subscriptionFacts(serverMajor),
     ...ACCESS_FACTS,
   ]
   const facts: SchemaFact[] = []
@@ -31,6 +32,9 @@ export async function readFacts(
 
 const compare = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0)
 
+/** In their definitions stand names of others and nothing else in quotes. */
+const READABLE: ReadonlySet<string> = new Set(['owner', 'extension table'])
+
 function factOf({ kind, name, definition, oid, tableOid }: SqlRow): SchemaFact {
   if (typeof kind !== 'string' || typeof name !== 'string' || typeof definition !== 'string') {
     throw new AppError('protocol', `the catalog has a fact without a name: '${String(kind)}'`)
@@ -39,7 +43,7 @@ function factOf({ kind, name, definition, oid, tableOid }: SqlRow): SchemaFact {
     kind,
     // 18 says "language" where older ones say "on language".
     name: readable(name).replace(/^((?:transform )?for .*) on language /, '$1 language '),
-    definition: kind === 'owner' ? readable(definition) : definition,
+    definition: READABLE.has(kind) ? readable(definition) : definition,
     ...(typeof oid === 'string' ? { oid: Number(oid) } : {}),
     ...(typeof tableOid === 'string' ? { tableOid: Number(tableOid) } : {}),
   }

@@ -2,12 +2,13 @@
 import { isErrorKind } from '../base/error.ts'
 import type { DatabaseFingerprint, SchemaFact } from '../format/fingerprint.ts'
 import type { PsqlSession } from '../postgres/psql.ts'
+import { sqlText } from '../postgres/quote.ts'
 import { factKey, type Wordings } from './compare-facts.ts'
 import { onlyRow } from './contents.ts'
 import { definitionOf } from './definition.ts'
 import { staysOneStatement } from './one-statement.ts'
-import { type Probe, probeOf, TEMPORARY_NAME, textLiteral } from './probe.ts'
-import { SETTINGS_STATEMENT } from './settings.ts'
+import { type Probe, probeOf, TEMPORARY_NAME } from './probe.ts'
+import { SETTINGS_STATEMENTS } from './settings.ts'
 import { withFlatChains } from './wording.ts'
 
 /**
@@ -25,9 +26,9 @@ export async function findWordings(
   if (facts.length === 0) return wordings
   await session.run('begin')
   try {
-    await session.run(SETTINGS_STATEMENT)
+    await session.run(...SETTINGS_STATEMENTS)
     if (!(await silenceEventTriggers(session))) return wordings
-    await session.run(SETUP)
+    await session.run(...SETUP)
     for (let index = 0; index < facts.length; index += FACTS_AT_ONCE) {
       const some = facts.slice(index, index + FACTS_AT_ONCE)
       for (const [key, wording] of await compareWordings(session, some)) wordings.set(key, wording)
@@ -109,10 +110,14 @@ const DONE = 'DONE0'
  * One call is one try of which nothing remains; null when the server refuses it. Who has a table for himself is waited for a second,
  * and from then on no longer.
  */
-const SETUP = `set local client_min_messages = error; set local lock_timeout = '1s'; set local check_function_bodies = off;
-set local standard_conforming_strings = on;
-set local default_table_access_method = heap; set local temp_tablespaces = '';
-create function ${TEMPORARY_NAME}(statement text, question text) returns text language plpgsql as $f$
+const SETUP: readonly string[] = [
+  'set local client_min_messages = error',
+  "set local lock_timeout = '1s'",
+  'set local check_function_bodies = off',
+  'set local standard_conforming_strings = on',
+  'set local default_table_access_method = heap',
+  "set local temp_tablespaces = ''",
+  `create function ${TEMPORARY_NAME}(statement text, question text) returns text language plpgsql as $f$
 declare
   answer text;
 begin
@@ -127,7 +132,8 @@ exception
     return null;
   when others then
     return null;
-end $f$`
+end $f$`,
+]
 
 async function compareWordings(
   session: PsqlSession,
@@ -167,7 +173,7 @@ async function answersTo(
   const answers = new Map<Probe, string>()
   if (probes.length === 0) return answers
   const values = probes.map(
-    ({ statement, question }, index) => `(${index}, ${statement}, ${textLiteral(question)})`,
+    ({ statement, question }, index) => `(${index}, ${statement}, ${sqlText(question)})`,
   )
   const rows = await session.rows(
     `select number, ${TEMPORARY_NAME}(statement, question) as answer

@@ -27,7 +27,7 @@ import {
   textOf,
 } from './contents.ts'
 import { readFacts } from './facts.ts'
-import { SETTINGS_STATEMENT } from './settings.ts'
+import { SETTINGS_STATEMENTS } from './settings.ts'
 import { quoted, readable } from './sql.ts'
 import {
   type CoveragePolicy,
@@ -52,7 +52,7 @@ export async function takeFingerprint(options: FingerprintOptions): Promise<Data
   await using sessions = new AsyncDisposableStack()
   const open = async (): Promise<PsqlSession> => {
     const session = sessions.use(await options.openSession())
-    await session.run(SETTINGS_STATEMENT)
+    await session.run(...SETTINGS_STATEMENTS)
     return session
   }
   const first = await open()
@@ -178,7 +178,7 @@ function contentsOf(shapes: readonly TableShape[], options: FingerprintOptions):
           await read(session, next)
         } else if ((await lockAtOnce(session, [next].flat())) === 'done') {
           await read(session, next)
-          await session.run(UNLOCK)
+          await session.run(...UNLOCK)
         } else {
           refused.push(next)
         }
@@ -262,18 +262,19 @@ async function lockAtOnce(
 ): Promise<'done' | 'refused'> {
   try {
     await session.run(
-      `savepoint before_lock; lock table ${namesOf(tables)} in access share mode nowait`,
+      'savepoint before_lock',
+      `lock table ${namesOf(tables)} in access share mode nowait`,
     )
     return 'done'
   } catch (error) {
     if (!isErrorKind(error, 'db-query')) throw error
-    await session.run(UNLOCK)
+    await session.run(...UNLOCK)
     return 'refused'
   }
 }
 
 /** The server has room for some thousands of locks, and the session that has locked all tables holds one of each. */
-const UNLOCK = 'rollback to before_lock; release before_lock'
+const UNLOCK = ['rollback to before_lock', 'release before_lock'] as const
 
 const LOCKED_AT_ONCE = 500
 

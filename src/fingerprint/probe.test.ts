@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SchemaFact } from '../format/fingerprint.ts'
 import { definitionOf } from './definition.ts'
-import { type Probe, probeOf, textLiteral } from './probe.ts'
+import { type Probe, probeOf } from './probe.ts'
 
 /** Of the first part. */
 function probe(fact: Omit<SchemaFact, 'name'>): Probe {
@@ -40,9 +40,4 @@ test('a function keeps its name, by which its body may name parameters, and noth
     probe({ kind: 'function', definition }).statement,
     `'create FUNCTION pg_temp."f"("a" integer)\n RETURNS integer language sql\nRETURN "f"."a"'`,
   )
-})
-
-test('a text is the same whatever the server takes backslashes for', () => {
-  assert.equal(textLiteral("it's"), "'it''s'")
-  assert.equal(textLiteral("\\'"), " E'\\\\'''")
 })

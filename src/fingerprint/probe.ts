@@ -1,5 +1,6 @@
 /** What makes a server word a part of a definition: something temporary, and the question how it reads. Pure. */
 import type { SchemaFact } from '../format/fingerprint.ts'
+import { sqlText } from '../postgres/quote.ts'
 import type { Part, Scope } from './definition.ts'
 
 export interface Probe {
@@ -16,14 +17,14 @@ export const TEMPORARY_NAME = 'pg_temp."wording of pgsurety"'
 export function probeOf(part: Part, restored: SchemaFact): Probe {
   switch (part.kind) {
     case 'query':
-      return probeOfView(textLiteral(part.text))
+      return probeOfView(sqlText(part.text))
     case 'expression':
       return probeOfView(
-        `${textLiteral(`select (${part.text}) as value`)} || ${place(part.over, restored)}`,
+        `${sqlText(`select (${part.text}) as value`)} || ${place(part.over, restored)}`,
       )
     case 'rule':
       return {
-        statement: `'create temporary table ${TEMPORARY_NAME} (like ' || ${tableName(restored)} || ');' || ${textLiteral(
+        statement: `'create temporary table ${TEMPORARY_NAME} (like ' || ${tableName(restored)} || ');' || ${sqlText(
           `${part.head}${TEMPORARY_NAME}${part.text}`,
         )}`,
         question: `select pg_get_ruledef(oid) from pg_rewrite where ev_class = '${TEMPORARY_NAME}'::regclass`,
@@ -31,16 +32,14 @@ export function probeOf(part: Part, restored: SchemaFact): Probe {
     case 'routine': {
       const name = `pg_temp.${part.name}`
       return {
-        statement: textLiteral(
-          `create ${part.what} ${name}${part.head} language sql\n${part.text}`,
-        ),
-        question: `select pg_get_functiondef(${textLiteral(name)}::regproc)`,
+        statement: sqlText(`create ${part.what} ${name}${part.head} language sql\n${part.text}`),
+        question: `select pg_get_functiondef(${sqlText(name)}::regproc)`,
       }
     }
     case 'locale':
       return {
-        statement: textLiteral(
-          `create collation ${TEMPORARY_NAME} (provider = icu, locale = ${textLiteral(part.text)})`,
+        statement: sqlText(
+          `create collation ${TEMPORARY_NAME} (provider = icu, locale = ${sqlText(part.text)})`,
         ),
         // The column has another name since 17.
         question: `select coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', c.collcollate)
@@ -72,10 +71,4 @@ function place(scope: Scope, restored: SchemaFact): string {
       return `(select format(' from (select null::%s as "value") as "domain"', format_type(t.typbasetype, t.typtypmod))
 from pg_constraint k join pg_type t on t.oid = k.contypid where k.oid = ${restored.oid ?? 0})`
   }
-}
-
-/** Whatever `standard_conforming_strings` says. */
-export function textLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''")}'`
-  return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted
 }

@@ -43,7 +43,7 @@ from ${relations('rpf')}`
 
 const TABLESPACES = `
 select 'tablespace' as kind, ${name} as name, t.spcname::text as definition
-from ${relations('rpmi')} join pg_tablespace t on t.oid = c.reltablespace`
+from ${relations('rpmiI')} join pg_tablespace t on t.oid = c.reltablespace`
 
 /**
  * A child's columns may come in another order than the parent's, which pg_dump does not keep: there the position is not a fact.
@@ -163,7 +163,39 @@ select 'statistics' as kind, ${identity('pg_statistic_ext', 's.oid')} as name, $
   labelled('target', when('s.stxstattarget >= 0', 's.stxstattarget::text')),
 )} as definition, s.oid::text as oid, s.stxrelid::text as "tableOid"
 from pg_statistic_ext s join pg_namespace n on n.oid = s.stxnamespace and ${ofUser('n.nspname')}
-where ${notOfExtension('pg_statistic_ext', 's.oid')}`
+join pg_class c on c.oid = s.stxrelid and c.relpersistence <> 't' where ${notOfExtension('pg_statistic_ext', 's.oid')}`
+
+/** What somebody hangs on an extension's table is no part of the extension, and pg_dump leaves it out. */
+const EXTENSION_TABLES = `
+select 'extension table' as kind, ${name} as name, concat_ws('; ', 'of ' || quote_ident(x.extname),
+  ${[
+    [
+      'columns',
+      `quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)`,
+      'pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped',
+    ],
+    [
+      'constraints',
+      'quote_ident(k.conname)',
+      `pg_constraint k where k.conrelid = c.oid and k.contype in ('c', 'f', 'p', 'u', 'x')`,
+    ],
+    ['indexes', 'i.indexrelid::regclass::text', 'pg_index i where i.indrelid = c.oid'],
+    [
+      'triggers',
+      'quote_ident(t.tgname)',
+      'pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal',
+    ],
+    ['rules', 'quote_ident(r.rulename)', 'pg_rewrite r where r.ev_class = c.oid'],
+    ['policies', 'quote_ident(p.polname)', 'pg_policy p where p.polrelid = c.oid'],
+  ]
+    .map(
+      ([label, each, rows]) =>
+        `(select '${label} ' || string_agg(text, ', ' order by text collate "C") from (select ${each} as text from ${rows}) each)`,
+    )
+    .join(',\n  ')}) as definition, c.oid::text as oid
+from pg_class c join pg_namespace n on n.oid = c.relnamespace and c.relkind in ('r', 'p')
+join pg_depend e on e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'
+join pg_extension x on x.oid = e.refobjid`
 
 export const RELATION_FACTS: readonly string[] = [
   TABLES,
@@ -178,4 +210,5 @@ export const RELATION_FACTS: readonly string[] = [
   VIEWS,
   SEQUENCES,
   STATISTICS,
+  EXTENSION_TABLES,
 ]

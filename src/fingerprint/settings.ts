@@ -1,4 +1,5 @@
 /** The settings under which two servers print the same value in the same way, whatever a role or a database has set. */
+import { sqlText } from '../postgres/quote.ts'
 
 /** Why each: values of these types, or the words of definitions, are printed differently under another setting. */
 const FINGERPRINT_SETTINGS = {
@@ -29,13 +30,12 @@ const FINGERPRINT_SETTINGS = {
   jit: 'off',
 } as const
 
-const text = (value: string): string => `'${value.replaceAll("'", "''")}'`
-
 /** For a session in a transaction, until its end: those that the server knows. */
-export const SETTINGS_STATEMENT = `
-set local search_path = '';
-select pg_catalog.set_config(wanted.name, wanted.value, true)
+export const SETTINGS_STATEMENTS: readonly string[] = [
+  "set local search_path = ''",
+  `select pg_catalog.set_config(wanted.name, wanted.value, true)
 from (values ${Object.entries(FINGERPRINT_SETTINGS)
-  .map(([name, value]) => `(${text(name)}, ${text(value)})`)
-  .join(', ')}) wanted (name, value)
-join pg_catalog.pg_settings known on pg_catalog.lower(known.name) = pg_catalog.lower(wanted.name)`
+    .map(([name, value]) => `(${sqlText(name)}, ${sqlText(value)})`)
+    .join(', ')}) wanted (name, value)
+join pg_catalog.pg_settings known on pg_catalog.lower(known.name) = pg_catalog.lower(wanted.name)`,
+]

@@ -1,8 +1,12 @@
 /** Pieces of the queries about catalogs. They are for a session with an empty search_path: `pg_catalog` is found first. */
+import { sqlName } from '../postgres/quote.ts'
 
 /** What the system brings is not the database's. */
 export const ofUser = (schemaName: string): string =>
   `${schemaName} !~ '^pg_' and ${schemaName} <> 'information_schema'`
+
+/** Schemas of temporary objects: of sessions, not of the database. `text` is SQL for a schema's name, also a quoted one. */
+export const isTemporary = (text: string): string => `${text} ~ '^"?pg_temp(_[0-9]+)?"?$'`
 
 /** An extension's fact stands for all that came with it. */
 export const notOfExtension = (catalog: string, oid: string): string =>
@@ -46,7 +50,7 @@ export const labelled = (label: string, value: string): string => `'${label} ' |
 
 /** A name as SQL takes it. */
 export function quoted(...names: readonly string[]): string {
-  return names.map((name) => `"${name.replaceAll('"', '""')}"`).join('.')
+  return names.map(sqlName).join('.')
 }
 
 /** A name as people write it: quoted only where SQL needs it. */

@@ -36,8 +36,8 @@ export type SqlRow = Readonly<Record<string, unknown>>
 export interface PsqlSession extends AsyncDisposable {
   /** The rows of one query, each an object as `to_json` makes it: 64-bit numbers must be cast to text. */
   rows(query: string): Promise<readonly SqlRow[]>
-  /** Statements whose results do not matter. */
-  run(statements: string): Promise<void>
+  /** One statement after the other, until one is refused; their results do not matter. */
+  run(...statements: readonly string[]): Promise<void>
   /**
    * What `COPY source TO STDOUT` gives, in text format, one line for each row: of a table with a list of columns, or of a query in
    * parentheses. To be taken to its end before the next call.
@@ -108,10 +108,12 @@ class Session implements PsqlSession {
     return value.filter((row): row is SqlRow => typeof row === 'object' && row !== null)
   }
 
-  async run(statements: string): Promise<void> {
-    // Taken to its end, which is where an error shows.
-    const iterator = this.#answer(statements)[Symbol.asyncIterator]()
-    while ((await iterator.next()).done !== true);
+  async run(...statements: readonly string[]): Promise<void> {
+    for (const statement of statements) {
+      // Taken to its end, which is where an error shows.
+      const iterator = this.#answer(statement)[Symbol.asyncIterator]()
+      while ((await iterator.next()).done !== true);
+    }
   }
 
   copy(source: string): ByteSource {
@@ -127,12 +129,15 @@ class Session implements PsqlSession {
     yield* this.#answerTo(this.#ask(statement))
   }
 
-  /** The number of the call. */
+  /** The number of the call. Of several statements in one, psql would only tell how the last one ended. */
   #ask(statement: string): number {
     this.#calls += 1
+    this.#calls += 1
     this.#stderr = ''
+    // And of nothing behind the last semicolon that it ended well.
+    const whole = statement.replace(/;\s*$/, '')
     this.#child.stdin.write(
-      `${statement}\n;\n\\echo '\\\\=end' ${this.#calls} :ERROR :SQLSTATE\n` +
+      `${whole}\n;\n\\echo '\\\\=end' ${this.#calls} :ERROR :SQLSTATE\n` +
         `\\if :ERROR\n\\echo :LAST_ERROR_MESSAGE\n\\endif\n\\echo '\\\\=over' ${this.#calls}\n`,
     )
     return this.#calls

@@ -78,6 +78,15 @@ async function takeWith(changes: string): Promise<DatabaseFingerprint> {
   return await takeFingerprint({ openSession, sessions: 1, coverage: coverAll, signal })
 }
 
+/** What a role sees that has no more rights than every role, in a database that is its own. */
+async function takeAsNobody(cluster: Cluster): Promise<DatabaseFingerprint> {
+  await cluster.psql('create role nobody')
+  await cluster.psql('create database "of nobody" owner nobody')
+  const openSession = async (): Promise<PsqlSession> =>
+    await begin(open(cluster, 'of nobody'), '; set local role nobody')
+  return await takeFingerprint({ openSession, sessions: 1, coverage: coverAll, signal })
+}
+
 async function makeSource(cluster: Cluster): Promise<void> {
   await cluster.psql('create database source template template0')
   await psql(cluster, 'source', everyObjectSql(cluster.version))
@@ -413,6 +422,18 @@ const DAMAGES: readonly (readonly [change: string, ...findings: readonly string[
   ['alter table app.events detach partition app.events_2020', 'differs: table app.events_2020'],
   ['drop table app.in_heap2', 'missing: table app.in_heap2'],
   ['create view app.more as select 1 as a', 'extra: view app.more'],
+  ["comment on large object 4711 is 'x'", 'differs: comment large object 4711'],
+  ["comment on large object 4713 is 'x'", 'extra: comment large object 4713'],
+  ['alter subscription from_afar set (origin = none)', 'differs: subscription from_afar'],
+  ['alter subscription from_afar set (binary)', 'differs: subscription from_afar'],
+  [
+    "create function pg_catalog.more() returns int language sql as 'select 1'",
+    'extra: object in a system schema function pg_catalog.more()',
+  ],
+  [
+    'alter function app.ddl() depends on extension hstore',
+    'extra: extension dependency function app.ddl() on hstore',
+  ],
   ['alter extension hstore set schema public', 'differs: extension hstore'],
 ]
 
@@ -430,7 +451,16 @@ test('the order of rows, their place and the owner of a session do not matter', 
     await takeWith(`create temporary table kept as select * from app.orders order by random();
     delete from app.orders; insert into app.orders overriding system value select * from kept; drop table kept;
     set local role none; set local time zone 'Asia/Tokyo'`)
+  const withTemporary = await takeWith(`alter default privileges grant select on tables to reader;
+    create temporary table passing (a int, b int); comment on table passing is 'x'; comment on column passing.a is 'y';
+    create temporary view glance as select 1 as a;
+    create rule quiet as on insert to passing do nothing; comment on rule quiet on passing is 'z';
+    create type pg_temp.kind as enum ('a'); comment on type pg_temp.kind is 'x';
+    create function pg_temp.f() returns int language sql as 'select 1'; revoke all on function pg_temp.f() from public;
+    create statistics app.of_passing on a, b from passing;
+    alter default privileges revoke select on tables from reader`)
 
+  assert.deepEqual(found(compareFingerprints(source, withTemporary, NOTHING)), [])
   assert.deepEqual(found(compareFingerprints(source, same, NOTHING)), [])
 })
 
@@ -479,6 +509,29 @@ test('of an extension only the rows count that are the user’s, and a new versi
   assert.deepEqual(own.remarks, ['extension version of setup: 1 in the source, 2 restored'])
   const theirs = await withChange(`${create('1')} insert into app.kept values (2, false)`)
   assert.deepEqual(found(theirs), ['differs: table app.kept'])
+  const hung = 'create index on app.scratch (x);'
+  const lost = await withChange(`${create('1')} ${hung}`)
+  assert.deepEqual(found(lost), ['differs: extension table app.scratch'])
+  assert.match(lost.facts[0]?.restored ?? '', /^of setup; columns x integer; indexes /)
+  assert.equal((await withChange(`${create('2')} ${hung}`)).verdict, 'exact')
+})
+
+test('the first of several statements that is refused is told, and none behind it is run', async () => {
+  await using session = open(newest, 'source')
+  for (const statement of ['select 1/0', 'select 1/0;']) {
+    await assert.rejects(session.run("set a.b = 'before'", statement, "set a.b = 'behind'"), {
+      kind: 'db-query',
+      message: /division by zero/,
+    })
+  }
+  assert.deepEqual(await session.rows("select current_setting('a.b') as b"), [{ b: 'before' }])
+})
+
+test('a database of another locale is a remark', async () => {
+  await newest.psql(`create database "of another locale" template template0 lc_collate 'C.utf8'`)
+
+  const { remarks } = compareFingerprints(source, await take(newest, 'of another locale'), NOTHING)
+  assert.match(remarks.join(), /^locale of the database: UTF8; .*C\.utf8/)
 })
 
 test('a sample holds the same rows in every copy, all rows are counted, and what was only counted is not proved', async () => {
@@ -525,10 +578,10 @@ test('several sessions do not wait for ever for somebody who wants a table alone
       rows: async (query) => await session.rows(query),
       copy: (from) => session.copy(from),
       copies: (sources) => session.copies(sources),
-      run: async (statements) => {
-        await session.run(statements)
+      run: async (...statements) => {
+        await session.run(...statements)
         // The first session has locked all tables; the second has not yet begun to read.
-        if (truncating !== undefined || !statements.startsWith('lock table')) return
+        if (truncating !== undefined || statements[0]?.startsWith('lock table') !== true) return
         truncating = newest.psql('truncate t', 'wanted')
         await until('somebody waits for the table', async () => {
           return (await newest.psql('select count(*) from pg_locks where not granted')) === '1'
@@ -603,5 +656,6 @@ test('every version’s database of every object is proved exact in 18', {
     await using session = open(newest, version)
     const wordings = await findWordings(session, there, here)
     assert.deepEqual(found(compareFingerprints(there, here, { ...NOTHING, wordings })), [], version)
+    assert.ok((await takeAsNobody(old)).facts.length > 0, version)
   }
 })

@@ -193,7 +193,7 @@ function libcSql(collate: string, ctype: string): string {
 
 async function tryCollation(session: PsqlSession, options: string): Promise<LocaleAnswer> {
   try {
-    await session.run(`begin; create collation pg_temp.pgsurety_tried (${options})`)
+    await session.run('begin', `create collation pg_temp.pgsurety_tried (${options})`)
     const [row] = await session.rows(
       `select pg_collation_actual_version(oid) as version from pg_catalog.pg_collation
        where collname = 'pgsurety_tried' and collnamespace = pg_my_temp_schema()`,
@@ -229,7 +229,7 @@ export async function trySettings(
   for (const setting of settings) {
     if (setting.role !== null && !roles.has(setting.role)) continue
     try {
-      await session.run(`begin; ${settingTrialSql(setting, database)}`)
+      await session.run('begin', settingTrialSql(setting, database))
     } catch (error) {
       if (!isErrorKind(error, 'db-query') || !REFUSES_SETTING.test(error.message)) throw error
       refused.push({ setting, problem: error.message })

@@ -188,8 +188,8 @@ function warnOfUnread(
 function borrowed(session: PsqlSession): PsqlSession {
   return {
     rows: async (query) => await session.rows(query),
-    run: async (statements) => {
-      await session.run(statements)
+    run: async (...statements) => {
+      await session.run(...statements)
     },
     copy: (query) => session.copy(query),
     copies: (queries) => session.copies(queries),
@@ -206,8 +206,8 @@ async function joinSnapshot(
   await using cleanup = new AsyncDisposableStack()
   const session = cleanup.use(await server.open(database, signal))
   await session.run(
-    `begin isolation level repeatable read read only;
-     set transaction snapshot '${snapshotId}'`,
+    'begin isolation level repeatable read read only',
+    `set transaction snapshot '${snapshotId}'`,
   )
   cleanup.move()
   return session

@@ -1,5 +1,6 @@
 /** How a database is divided among several pg_dump of one snapshot, so that nothing can fall between them. */
 import type { DumpArchive } from '../../format/dump-manifest.ts'
+import { sqlName } from '../../postgres/quote.ts'
 
 export interface TableSize {
   readonly schema: string
@@ -32,7 +33,8 @@ export function planArchives(tables: readonly TableSize[], jobs: number): readon
       group.sizeBytes < least.sizeBytes ? group : least,
     )
     smallest.sizeBytes += sizeBytes
-    smallest.names.push(`${quoted(schema)}.${quoted(name)}`)
+    // In patterns of pg_dump nothing inside quotes has a meaning but the quote.
+    smallest.names.push(`${sqlName(schema)}.${sqlName(name)}`)
   }
   const data = groups.map(({ names }, index): ArchivePlan => {
     // A name that fits nothing must be an error: the rest leaves that table out.
@@ -50,9 +52,4 @@ export function planArchives(tables: readonly TableSize[], jobs: number): readon
 
 function bySize(left: TableSize, right: TableSize): number {
   return right.sizeBytes - left.sizeBytes
-}
-
-/** In patterns of pg_dump nothing inside quotes has a meaning but the quote. */
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }
