@@ -30,6 +30,7 @@ test('patterns fit whole names, and nothing in them but * and ? has a meaning', 
 
 test('what is asked for and not there is an error, what is excluded and not there is told', () => {
   assert.throws(() => names(['a.b', 'b*']), { kind: 'db-missing', message: /'b\*'$/ })
+  assert.throws(() => names(['a*'], ['a*']), { message: 'no database is left to dump' })
   const { idle } = chooseDatabases(DATABASES, { include: [], exclude: ['a*', 'nothing'] })
   assert.deepEqual(idle, ['nothing'])
 })

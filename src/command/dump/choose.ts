@@ -32,7 +32,7 @@ export interface Choice {
   readonly idle: readonly string[]
 }
 
-/** Throws `db-missing` when something that was asked for is not there: that must not look like a complete set. */
+/** Throws `db-missing` when something that was asked for is not there, or nothing is left: that must not look like a complete set. */
 export function chooseDatabases(found: readonly FoundDatabase[], asked: Asked): Choice {
   const missing = asked.include.filter((pattern) => !found.some(({ name }) => fits(name, pattern)))
   if (missing.length > 0) {
@@ -50,6 +50,11 @@ export function chooseDatabases(found: readonly FoundDatabase[], asked: Asked): 
     if (reason !== undefined) skipped.push({ name, reason })
     else if (closedBecause !== undefined) closed.push({ name, reason: closedBecause })
     else chosen.push(database)
+  }
+  if (asked.include.length + asked.exclude.length > 0 && chosen.length + closed.length === 0) {
+    throw new AppError('db-missing', 'no database is left to dump', {
+      hint: skipped.map(({ name, reason }) => `'${toOneLine(name)}': ${reason}`),
+    })
   }
   const idle = asked.exclude.filter((pattern) => !found.some(({ name }) => fits(name, pattern)))
   return { chosen, skipped, closed, idle }

@@ -227,6 +227,9 @@ function sayWhatIsLeftOut({ log }: Context, { choice, facts }: Making): void {
   for (const { name, reason } of choice.closed) {
     log.warn(`database '${toOneLine(name)}' cannot be dumped: ${reason}`)
   }
+  if (choice.chosen.length + choice.closed.length === 0) {
+    log.warn('there is no database to dump: the dump set has roles and tablespaces only')
+  }
   if (!facts.inRecovery) return
   log.info('the server is a standby: the content of unlogged tables is not in the dump')
 }

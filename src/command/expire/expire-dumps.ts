@@ -73,22 +73,23 @@ async function fatesOf(
   { repo, stanza, whole }: Sets,
 ): Promise<readonly DumpFate[]> {
   const rules = dumpRules(config, repo.key)
-  if (rules.keep === undefined || rules.type === 'count') {
-    return decideDumps(
-      whole.map((label) => ({ label, endedMs: 0 })),
-      rules,
-      clock.nowMs(),
-    )
+  if (rules.keep === undefined || (rules.type === 'count' && whole.length <= rules.keep)) {
+    const unread = whole.map((label) => ({ label, endedMs: 0, databases: [], skipped: [] }))
+    return decideDumps(unread, rules, clock.nowMs())
   }
   const place = await openDumps(repo, stanza)
   const dumps: ListedDump[] = []
   for (const label of whole) {
-    const { endedMs } = await loadDumpManifest(place, label)
-    dumps.push({ label, endedMs })
+    const { endedMs, databases, skipped } = await loadDumpManifest(place, label)
+    dumps.push({ label, endedMs, databases: namesOf(databases), skipped: namesOf(skipped) })
   }
   const nowMs = clock.nowMs()
-  assertClock(dumps, nowMs)
+  if (rules.type === 'time') assertClock(dumps, nowMs)
   return decideDumps(dumps, rules, nowMs)
+}
+
+function namesOf(databases: readonly { readonly name: string }[]): readonly string[] {
+  return databases.map(({ name }) => name)
 }
 
 function dumpRules(config: Config, repoKey: number): DumpRules {
