@@ -38,6 +38,7 @@ before(async () => {
      create table orders (id bigserial primary key, n int references "S.*"."T""?" (n));
      insert into orders (n) select n from generate_series(1, 5000) n;
      create index orders_n on orders (n);
+     create materialized view sums as select sum(n) from orders;
      alter table orders owner to app;
      grant select on orders to reader;
      select lo_from_bytea(0, 'a large object');
@@ -248,6 +249,7 @@ test('one table comes with all that is its own, and is proved', async () => {
     /fk constraint .* needs table 'S\.\*\.T"\?', which is not selected: left out/,
   )
   assert.match(output, /proved exact, .*: 1 of 1 tables exact, 1 sequences/)
+  assert.doesNotMatch(output, /outside/)
   assert.equal(
     await source.cluster.psql(
       "select indexname from pg_indexes where tablename = 'orders' order by 1",
@@ -322,6 +324,7 @@ test('neither what a restore sets off itself nor a tablespace that is not there 
   const output = await restored(toNewer(), '--to-database=event shop 2')
 
   assert.match(output, /proved exact/)
+  assert.match(await restored('--to-database=event shop 2', '--jobs=2'), /proved exact/)
   assert.match(output, /remark +what is in which tablespace is not compared: .* no 'fast'$/m)
   assert.equal(
     await newer.psql('create table more (); select count(*) from seen', 'event shop 2'),
@@ -329,6 +332,7 @@ test('neither what a restore sets off itself nor a tablespace that is not there 
   )
   for (const [server, name] of [
     [newer, 'event shop 2'],
+    [cluster, 'event shop 2'],
     [cluster, 'event shop'],
   ] as const)
     await server.psql(`drop database "${name}"`)

@@ -114,14 +114,6 @@ function valueSql(name: string, value: string): string {
   return elements.length === 0 ? "''" : elements.map(sqlText).join(', ')
 }
 
-export function eventTriggersOffSql(name: string): string {
-  return `alter database ${sqlName(name)} set event_triggers = off`
-}
-
-export function eventTriggersUsualSql(name: string): string {
-  return `alter database ${sqlName(name)} reset event_triggers`
-}
-
 /** While it is restored nobody else may connect; at the end everybody again who could. */
 export function keepOthersOutSql(name: string): string {
   return `revoke all on database ${sqlName(name)} from public`

@@ -10,8 +10,6 @@ import type { ClientServer } from '../client-server.ts'
 import type { Context } from '../command.ts'
 import {
   createDatabaseSql,
-  eventTriggersOffSql,
-  eventTriggersUsualSql,
   keepOthersOutSql,
   openDatabaseSql,
   settingsSql,
@@ -56,16 +54,8 @@ export async function makeDatabase(
     `comment on database ${sqlName(working)} is ${sqlText(unfinishedNote(plan.name, label))}`,
   )
   await session.run(keepOthersOutSql(working))
-  if (mayHoldEventTriggers(target)) await session.run(eventTriggersOffSql(working))
   await session.run(`alter database ${sqlName(working)} allow_connections true`)
   return working
-}
-
-const EVENT_TRIGGERS_SETTING_SINCE_MAJOR = 17
-
-/** They are restored before materialized views are filled, and would write down, or forbid, what the restore itself does. */
-function mayHoldEventTriggers({ server }: Target): boolean {
-  return server.isSuperuser && server.major >= EVENT_TRIGGERS_SETTING_SINCE_MAJOR
 }
 
 /** Also after the signal has ended every other session. What cannot be dropped now, the next restore will. */
@@ -116,7 +106,6 @@ export async function giveSettings(
   working: string,
 ): Promise<readonly string[]> {
   const problems: string[] = []
-  if (mayHoldEventTriggers(target)) await target.session.run(eventTriggersUsualSql(working))
   for (const statement of settingsSql(working, plan.source.definition, plan.deviations)) {
     try {
       await target.session.run(statement)

@@ -20,6 +20,7 @@ export function scoped(
   )
   const tables = dumped.tables.filter(({ oid }) => tableOids.has(oid))
   const tableNames = new Set(tables.map(({ schema, name }) => `${schema}\0${name}`))
+  const things = new Set(facts.map(({ name }) => name))
   const isSelected = ({ schema, name }: { schema: string; name: string }): boolean =>
     sequences.has(`${schema}\0${name}`)
   return [
@@ -30,7 +31,7 @@ export function scoped(
       // They belong to no table.
       largeObjects: restored.largeObjects,
       facts,
-      uncovered: dumped.uncovered.filter(({ kind }) => kind !== 'large objects'),
+      uncovered: dumped.uncovered.filter(({ name }) => things.has(name)),
     },
     {
       ...restored,

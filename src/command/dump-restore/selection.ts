@@ -265,21 +265,31 @@ export interface RunLists {
 
 const AT_THE_END: ReadonlySet<string> = new Set(['ACL', 'ACL LANGUAGE', 'DEFAULT ACL'])
 
-/** Of the archive that the selection was made from. */
+/** With what is noted on them. pg_dump has them before materialized views are filled: they would see that, or forbid it. */
+function isOfEventTrigger({ kind, tag }: TocEntry): boolean {
+  return kind === 'EVENT TRIGGER' || (NOTES.has(kind) && tag.startsWith('EVENT TRIGGER '))
+}
+
+const NOTES: ReadonlySet<string> = new Set(['COMMENT', 'SECURITY LABEL'])
+
+/** Of the archive that the selection was made from. Event triggers come last of all. */
 export function runLists(entries: readonly TocEntry[], { ids }: Pick<Selection, 'ids'>): RunLists {
   const schema: number[] = []
   const data: number[] = []
   const finish: number[] = []
+  const last: number[] = []
   let section: TocEntry['section'] = 'pre-data'
-  for (const { kind, dumpId, section: own } of entries) {
+  for (const entry of entries) {
+    const { kind, dumpId, section: own } = entry
     // Notes on an object have no section of their own and stand behind it.
     if (own !== 'none') section = own
     if (!ids.has(dumpId)) continue
-    if (AT_THE_END.has(kind) || section === 'post-data') finish.push(dumpId)
+    if (isOfEventTrigger(entry)) last.push(dumpId)
+    else if (AT_THE_END.has(kind) || section === 'post-data') finish.push(dumpId)
     else if (section === 'data') data.push(dumpId)
     else schema.push(dumpId)
   }
-  return { schema, data, finish }
+  return { schema, data, finish: [...finish, ...last] }
 }
 
 /** Of an archive that holds only data, and numbers its entries itself. */
