@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { Client } from 'pg'
+import { AppError } from '../../src/base/error.ts'
 import { dump } from '../../src/command/dump/dump.ts'
 import { dumpRestore } from '../../src/command/dump-restore/dump-restore.ts'
 import { until } from './archived-cluster.ts'
@@ -129,4 +130,27 @@ test('who waits for a table of the dump, and would be waited for by pg_dump, get
 
   assert.match(log(), /begun again: somebody waits for a table/)
   assert.equal(await restored('select count(*) from first'), '0')
+})
+
+test('a restore that is told to stop while the server makes its database takes it away again', async () => {
+  const holder = await transaction('lock table pg_database in share mode')
+  const controller = new AbortController()
+  const asked = ['--to-database=stopped', 'dump-restore']
+  const ran = source.context(asked, { signal: controller.signal })
+  const restoring = dumpRestore(ran.context).catch((error: unknown) => String(error))
+  await untilWaitingFor('pg_database', 'pgsurety')
+  controller.abort(new AppError('term', 'stopped by SIGTERM'))
+  await until('the restore waits until its database is there', async () => {
+    const waiting = await source.cluster.psql(
+      `select count(*) from pg_locks where not granted and locktype = 'advisory'`,
+    )
+    return waiting !== '0'
+  })
+  await holder.query('commit')
+
+  assert.match(String(await restoring), /stopped by SIGTERM/)
+  assert.equal(
+    await source.cluster.psql(`select count(*) from pg_database where datname ~ '^stopped'`),
+    '0',
+  )
 })

@@ -17,7 +17,7 @@ import {
 import { isLeftOver, keptNote, replacedName, unfinishedNote, workingName } from './names.ts'
 import type { Target } from './open-target.ts'
 import type { DatabasePlan } from './plan.ts'
-import { lockName } from './target.ts'
+import { lockName, lockNameWithin } from './target.ts'
 
 export interface Making {
   readonly target: Target
@@ -37,15 +37,24 @@ export async function removeLeftOvers({ log }: Context, { target, plan }: Making
 }
 
 /** Makes it, empty; its name. */
-export async function makeDatabase(
-  { execId }: Context,
-  { target, plan, label }: Making,
-): Promise<string> {
-  const { session, server } = target
-  const working = workingName(plan.name, execId)
-  if ((await lockName(session, working)) === 'held') {
+export async function makeDatabase(context: Context, making: Making): Promise<string> {
+  const { target, plan } = making
+  const working = workingName(plan.name, context.execId)
+  if ((await lockName(target.session, working)) === 'held') {
     throw new AppError('lock-acquire', `another restore works in database '${working}'`)
   }
+  try {
+    await makeEmpty(making, working)
+  } catch (error) {
+    await dropWorking(context, target, working)
+    context.signal.throwIfAborted()
+    throw error
+  }
+  return working
+}
+
+async function makeEmpty({ target, plan, label }: Making, working: string): Promise<void> {
+  const { session, server } = target
   const { definition } = plan.source
   await session.run(
     createDatabaseSql(working, definition, { major: server.major, deviations: plan.deviations }),
@@ -55,17 +64,21 @@ export async function makeDatabase(
   )
   await session.run(keepOthersOutSql(working))
   await session.run(`alter database ${sqlName(working)} allow_connections true`)
-  return working
 }
+
+/** For what the server has begun: it copies a template. */
+const PATIENCE = '30s'
 
 /** Also after the signal has ended every other session. What cannot be dropped now, the next restore will. */
 export async function dropWorking(
-  { log }: Context,
+  { log, signal }: Context,
   { client, server }: Target,
   working: string,
 ): Promise<void> {
   try {
     await using session = await client.open(server.database, new AbortController().signal)
+    // The server may be making it still, for the session that has ended.
+    if (signal.aborted) await lockNameWithin(session, working, PATIENCE)
     await drop(client, session, working)
   } catch (error) {
     log.warn(`database '${working}' stays until the next restore: ${asAppError(error).text}`)

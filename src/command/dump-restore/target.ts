@@ -256,8 +256,17 @@ export async function freeBytesAt(
 
 /** The lock on a name that a restore works under, held until its session ends. */
 export async function lockName(session: PsqlSession, name: string): Promise<'locked' | 'held'> {
-  const [row] = await session.rows(
-    `select pg_try_advisory_lock(hashtextextended(${sqlText(`pgsurety ${name}`)}, 0))::text as locked`,
-  )
+  const [row] = await session.rows(`select pg_try_advisory_lock(${lockKey(name)})::text as locked`)
   return textColumn(row, 'locked') === 'true' ? 'locked' : 'held'
 }
+
+/** The same, for who waits until the holder's session has ended: the server finishes its statement first. Throws `db-query` after that. */
+export async function lockNameWithin(
+  session: PsqlSession,
+  name: string,
+  patience: `${number}s`,
+): Promise<void> {
+  await session.run(`set lock_timeout = '${patience}'; select pg_advisory_lock(${lockKey(name)})`)
+}
+
+const lockKey = (name: string): string => `hashtextextended(${sqlText(`pgsurety ${name}`)}, 0)`
