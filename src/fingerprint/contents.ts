@@ -70,10 +70,11 @@ async function digestOf(rows: ByteSource, onBytes: OnBytes): Promise<RowsDigest>
   return digester.result()
 }
 
+/** The catalog is read as of the snapshot. What was dropped since, nobody had locked: it has no file now. */
 const SEQUENCES_QUERY = `
 select n.nspname as schema, c.relname as name
 from pg_class c join pg_namespace n on n.oid = c.relnamespace and ${ofUser('n.nspname')}
-where c.relkind = 'S' and c.relpersistence <> 't' and not (c.relpersistence = 'u' and pg_is_in_recovery())
+where c.relkind = 'S' and c.relpersistence <> 't' and pg_relation_filenode(c.oid) is not null and not (c.relpersistence = 'u' and pg_is_in_recovery())
   and (${notOfExtension('pg_class', 'c.oid')} or exists (select from pg_extension x where c.oid = any (x.extconfig)))
 order by n.nspname collate "C", c.relname collate "C"`
 

@@ -195,6 +195,17 @@ test('what only superusers may make is told before, and what they alone may read
   assert.match(large.output, /not-comparable large objects: only a superuser may read them all/)
   assert.doesNotMatch(large.output, /^ {2}(?:differs|missing|extra)/m)
 
+  await cluster.psql('create database large3 owner member')
+  await cluster.psql('create table precious ()', 'large3')
+  const replacing = ['--database=large', '--to-database=large3', '--replace=large3']
+  const kept = await refused(...asked, ...replacing)
+  assert.match(
+    kept.told,
+    /^\[121\] 'large3\.pgsurety-.*' is restored without errors, but not proved/,
+  )
+  assert.match(kept.told, /'large3' was not replaced; --no-prove .*drop database "large3"; alter/s)
+  assert.equal(await cluster.psql('select count(*) from precious', 'large3'), '0')
+
   const hard = await refused(...asked, '--database=hard', '--to-database=hard2', '--no-owner')
   assert.match(
     hard.output,

@@ -168,7 +168,8 @@ test('what was asked for and is not there, or cannot be dumped, is an error', as
 
   await source.cluster.psql('alter database shop allow_connections false')
   const earlier = await source.labels()
-  const closed = dump(source.context(['--db-include=shop', '--db-include=-x', 'dump']).context)
+  const asFew = ['--repo1-retention-dump=1', '--db-include=shop', '--db-include=-x', 'dump']
+  const closed = dump(source.context(asFew).context)
   assert.match(await refusal(closed), /^\[081\] .*'shop' \(it does not allow connections\)/)
   const manifest = await source.dump('--db-include=s*', '--db-include=-x', '--db-exclude=shop')
   await source.cluster.psql('alter database shop allow_connections true')

@@ -567,6 +567,19 @@ test('a sequence that goes on during the dump has two values', async () => {
   )
 })
 
+test('a sequence that is dropped during the dump is left out of its later values', async () => {
+  await newest.psql('create database dropping')
+  await newest.psql('create sequence gone; create sequence stays', 'dropping')
+  await using session = await begin(open(newest, 'dropping'), 'isolation level repeatable read')
+  await session.run('select 1')
+  await newest.psql('drop sequence gone', 'dropping')
+
+  assert.deepEqual(
+    (await readSequences(session)).map(({ name }) => name),
+    ['stays'],
+  )
+})
+
 test('several sessions do not wait for ever for somebody who wants a table alone', async () => {
   await newest.psql('create database wanted')
   await newest.psql('create table t as select generate_series(1, 1000) n', 'wanted')

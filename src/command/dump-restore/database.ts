@@ -162,10 +162,14 @@ export async function putInPlace(
 
 /** For a person who takes a database as it is that was kept aside. */
 export function takeAsItIsSql(
-  { name, source, deviations }: DatabasePlan,
+  { name, replaces, source, deviations }: DatabasePlan,
   working: string,
 ): readonly string[] {
-  return [renameSql(working, name), ...openDatabaseSql(name, source.definition, deviations)]
+  return [
+    ...(replaces ? [`drop database ${sqlName(name)}`] : []),
+    renameSql(working, name),
+    ...openDatabaseSql(name, source.definition, deviations),
+  ]
 }
 
 function renameSql(from: string, to: string): string {

@@ -156,6 +156,14 @@ function assertGood({ log }: Context, outcome: Outcome): void {
       throw new AppError(
         'proof-incomplete',
         `'${name}' is restored without errors, but not proved: ${proof.why}`,
+        outcome.state === 'in-place'
+          ? {}
+          : {
+              hint: [
+                `'${plan.name}' was not replaced; --no-prove replaces it all the same.`,
+                ...hint,
+              ],
+            },
       )
     case undefined:
       log.warn(`'${name}' is restored, and not proved (--no-prove)`)

@@ -95,7 +95,7 @@ async function compare(
       : scoped(dumped, found, selection)
   await using session = await client.open(database)
   const wordings = await findWordings(session, ours, theirs)
-  const notThere = tablespacesOf(ours).filter((name) => !tablespaces.has(name))
+  const notThere = tablespacesOf(source, ours).filter((name) => !tablespaces.has(name))
   const ignoreKinds = ignoredKinds(request, notThere)
   const comparison = compareFingerprints(ours, theirs, { ignoreKinds, wordings })
   if (notThere.length === 0) return comparison
@@ -103,9 +103,13 @@ async function compare(
   return { ...comparison, remarks: [...comparison.remarks, remark] }
 }
 
-function tablespacesOf({ facts }: DatabaseFingerprint): readonly string[] {
+/** Objects have a fact only when theirs is not the database's own. */
+function tablespacesOf(
+  { definition }: DumpedDatabase,
+  { facts }: DatabaseFingerprint,
+): readonly string[] {
   const names = facts.filter(({ kind }) => kind === 'tablespace').map((fact) => fact.definition)
-  return [...new Set(names)].toSorted()
+  return [...new Set([definition.tablespace, ...names])].toSorted()
 }
 
 /** Where one tablespace is not there, none is used (plan.ts). */

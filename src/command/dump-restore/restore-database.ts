@@ -26,7 +26,10 @@ export interface DatabaseRun {
 
 export type Outcome =
   | {
-      /** `aside`: it had errors, differs or could not get its name, and is still under its working name. */
+      /**
+       * `aside`: it had errors, differs, could not get its name, or was to replace another one and is not proved. It is still
+       * under its working name.
+       */
       readonly state: 'in-place' | 'aside'
       readonly plan: DatabasePlan
       /** The name it has. */
@@ -100,6 +103,10 @@ async function fill(context: Context, run: DatabaseRun, working: string): Promis
         )
   if (proof?.verdict === 'differs') {
     await keepAside(making, working, 'differs from what was dumped')
+    return { state: 'aside', plan, name: working, result, proof }
+  }
+  if (proof?.verdict === 'incomplete' && plan.replaces) {
+    await keepAside(making, working, 'is not proved')
     return { state: 'aside', plan, name: working, result, proof }
   }
   try {

@@ -66,9 +66,10 @@ export async function dump(context: Context): Promise<number> {
   const set = await newSet(context, place)
   const manifest = await makeSet(context, { server, session, facts, choice, set, lock })
   report(context, manifest)
+  // An older set may be the only one that has what this one has not.
+  assertNothingClosed(choice)
   if (config.flag('expire-auto'))
     await expireDumps(context, repo, { kind: 'retention', mode: 'do' })
-  assertNothingClosed(choice)
   return 0
 }
 
@@ -325,6 +326,6 @@ function assertNothingClosed({ closed }: Choice): void {
   if (closed.length === 0) return
   const names = closed.map(({ name, reason }) => `'${toOneLine(name)}' (${reason})`).join(', ')
   throw new AppError('db-invalid', `not in the dump set: ${names}`, {
-    hint: 'Leave them out with --db-exclude, or let them be connected to.',
+    hint: 'Leave them out with --db-exclude, or let them be connected to. Older dump sets are kept.',
   })
 }
