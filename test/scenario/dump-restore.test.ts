@@ -217,6 +217,24 @@ test('a database is replaced only when it is named, and nobody is in it', async 
   await cluster.psql('drop database shop_old')
 })
 
+test('without --set the newest dump set that has the database is taken, and newer ones are told', async () => {
+  const other = (await source.dump('--db-include=postgres')).label
+  const ran = source.context(['--database=shop', '--to-database=shop4', '--plan', 'dump-restore'])
+  assert.equal(await dumpRestore(ran.context), 0)
+
+  assert.match(ran.output(), new RegExp(`dump set +${label} in repo1`))
+  assert.match(
+    ran.logText(),
+    new RegExp(
+      `WARN: dump set ${other} has no database 'shop', the newest that has it is ${label}`,
+    ),
+  )
+  assert.match(
+    await refused('--database=shoq'),
+    new RegExp(`^\\[080\\] dump set ${other} has no database 'shoq'`),
+  )
+})
+
 test('a restore whose name is taken meanwhile is not thrown away', async () => {
   const { cluster } = source
   const ran = source.context([`--set=${label}`, '--to-database=shop6', 'dump-restore'])

@@ -22,7 +22,9 @@ import { type Outcome, restoreDatabase } from './restore-database.ts'
 export async function dumpRestore(context: Context): Promise<number> {
   const { config } = context
   const request = requestOf(config)
-  const set = await openDumpSet(context, request.label)
+  const { label, databases } = request
+  const wanted = databases.kind === 'one' ? databases.name : undefined
+  const set = await openDumpSet(context, { label, database: wanted })
   await using target = await openTarget(context, Number.parseInt(set.manifest.clientVersion, 10))
   if (request.proof === 'only') return await proveOnly(context, { set, target, request })
   const plan = await makePlan(set, target, request)

@@ -313,7 +313,9 @@ function withoutBackup(stanza: StanzaFacts): StanzaFacts {
   return {
     ...stanza,
     repos: stanza.repos.map((repo) =>
-      repo.found.kind === 'read' ? { ...repo, found: { kind: 'no-such-backup' } } : repo,
+      repo.found.kind === 'read' || repo.found.kind === 'dumps-only'
+        ? { ...repo, found: { kind: 'no-such-backup' } }
+        : repo,
     ),
   }
 }

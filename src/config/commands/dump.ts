@@ -41,7 +41,7 @@ export const DUMP_ROWS = {
   'dump-restore': {
     summary: 'restore databases from a dump set and prove them',
     description: [
-      'Restores a database of the latest dump set, or the one --set names, as a new database, of the same or a newer major version of PostgreSQL. What stands against it is looked for first and told all at once; then nothing is made. With --plan nothing is made in any case.',
+      'Restores a database of the latest dump set that has it, or of the one --set names, as a new database, of the same or a newer major version of PostgreSQL. What stands against it is looked for first and told all at once; then nothing is made. With --plan nothing is made in any case.',
       'The database gets its name when it is complete. Until then it has another one (shop.pgsurety-1a2b3c4d), which it keeps when there were errors or when it differs; an existing database is replaced only when --replace names it.',
       'Then it is compared with the fingerprint that was taken with the dump. Exits with 0 when it is proved, with 120 when it differs, with 121 when something could not be compared, and with 102 when pg_restore had errors. --no-prove does without, --prove-only compares a database that is there.',
       'With --schema or --table only these are restored, with their indexes, constraints, triggers, policies, grants and sequences, and the schemas, types and functions they need. Foreign keys to tables that do not come are left out, and the plan names them.',
