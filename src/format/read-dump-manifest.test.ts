@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readDumpManifest } from './read-dump-manifest.ts'
+import { readDefinition, readDumpManifest } from './read-dump-manifest.ts'
 
 const OBJECT = {
   name: 'globals.sql',
@@ -45,5 +45,24 @@ test('a member that is missing, of another type or out of its range is named', (
   ]
   for (const change of wrong) {
     assert.throws(() => readDumpManifest({ ...MANIFEST, ...change }), { kind: 'format' })
+  }
+})
+
+test('what goes into SQL as it is must be a word', () => {
+  const definition = {
+    owner: 'o',
+    encoding: 'UTF8',
+    localeProvider: 'libc',
+    collate: 'C',
+    ctype: 'C',
+    tablespace: 'pg_default',
+    connectionLimit: -1,
+    grants: [{ grantee: 'a', privilege: 'CONNECT', grantable: false }],
+    settings: [],
+  }
+  assert.equal(readDefinition(definition).grants?.[0]?.privilege, 'CONNECT')
+  const grants = [{ grantee: 'a', privilege: 'CONNECT on database a to b; --', grantable: false }]
+  for (const change of [{ grants }, { localeProvider: 'libc\\! id' }]) {
+    assert.throws(() => readDefinition({ ...definition, ...change }), { kind: 'format' })
   }
 })

@@ -86,7 +86,7 @@ export function readDefinition(members: JsonObject): DatabaseDefinition {
   return {
     owner: text(members, 'owner'),
     encoding: text(members, 'encoding'),
-    localeProvider: text(members, 'localeProvider'),
+    localeProvider: word(members, 'localeProvider'),
     collate: text(members, 'collate'),
     ctype: text(members, 'ctype'),
     locale: optionalText(members, 'locale') ?? null,
@@ -100,7 +100,7 @@ export function readDefinition(members: JsonObject): DatabaseDefinition {
         ? null
         : list(members, 'grants', (row) => ({
             grantee: text(row, 'grantee'),
-            privilege: text(row, 'privilege'),
+            privilege: word(row, 'privilege'),
             grantable: flag(row, 'grantable'),
           })),
     settings: list(members, 'settings', (row) => ({
@@ -109,6 +109,13 @@ export function readDefinition(members: JsonObject): DatabaseDefinition {
       value: text(row, 'value'),
     })),
   }
+}
+
+/** Goes into SQL as it is. */
+function word(members: JsonObject, name: string): string {
+  const value = text(members, name)
+  if (/^[A-Za-z]+$/.test(value)) return value
+  throw new AppError('format', `'${name}' is no word`)
 }
 
 function readArchive(members: JsonObject): DumpArchive {

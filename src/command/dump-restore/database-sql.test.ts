@@ -64,15 +64,17 @@ test('settings keep their value, lists of names element by element, and those of
     { role: 'o"p', name: 'work_mem', value: '64MB' },
     { role: 'gone', name: 'work_mem', value: '1MB' },
     { role: null, name: 'app.path', value: String.raw`C:\x` },
+    { role: null, name: String.raw`a.b to 1; \! "x`, value: '1' },
   ]
   const deviations = { ...asThere, missingRoles: new Set(['gone']) }
 
   assert.deepEqual(settingsSql('d', { ...definition, settings }, deviations), [
-    `alter database "d" set search_path to '$user', 'public', 'odd, "name"'`,
-    `alter database "d" set search_path to ''`,
-    `alter database "d" set DateStyle to 'ISO, DMY'`,
-    `alter role "o""p" in database "d" set work_mem to '64MB'`,
-    String.raw`alter database "d" set app.path to  E'C:\\x'`,
+    `alter database "d" set "search_path" to '$user', 'public', 'odd, "name"'`,
+    `alter database "d" set "search_path" to ''`,
+    `alter database "d" set "DateStyle" to 'ISO, DMY'`,
+    `alter role "o""p" in database "d" set "work_mem" to '64MB'`,
+    String.raw`alter database "d" set "app.path" to  E'C:\\x'`,
+    String.raw`alter database "d" set "a.b to 1; \! ""x" to '1'`,
   ])
 })
 

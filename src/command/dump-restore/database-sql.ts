@@ -79,14 +79,14 @@ export function settingsSql(
 
 function settingSql({ role, name, value }: DatabaseSetting, database: string): string {
   const where = role === null ? '' : `role ${sqlName(role)} in `
-  return `alter ${where}database ${sqlName(database)} set ${name} to ${valueSql(name, value)}`
+  return `alter ${where}database ${sqlName(database)} set ${sqlName(name)} to ${valueSql(name, value)}`
 }
 
 /** To be tried where that database is not there yet: what needs the same rights and takes the same values. */
 export function settingTrialSql(setting: DatabaseSetting, database: string): string {
   const { role, name, value } = setting
   if (role !== null) return settingSql(setting, database)
-  return `alter role current_user set ${name} to ${valueSql(name, value)}`
+  return `alter role current_user set ${sqlName(name)} to ${valueSql(name, value)}`
 }
 
 /** Comment, grants and connection limit: with them others may come in. */
