@@ -118,7 +118,7 @@ async function planData(
 ): Promise<ArchivePlan> {
   const head = await headOf(set, archive)
   const data = dataList(head.entries, selection)
-  return { archive, head, lists: { schema: [], data, finish: [] } }
+  return { archive, head, lists: { schema: [], data, finish: [], last: [] } }
 }
 
 async function headOf({ place, manifest }: DumpSet, archive: DumpArchive): Promise<ArchiveHead> {

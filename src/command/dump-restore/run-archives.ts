@@ -1,7 +1,7 @@
 /**
- * Archives into a database, in three runs of pg_restore: schema, data, and then indexes, constraints and grants.
+ * Archives into a database, in runs of pg_restore: schema, data, then indexes, constraints and grants, and event triggers alone.
  *
- * Schema and data go from the repository through a pipe. The last run needs a file for its parallel connections: it gets the
+ * Schema and data go from the repository through a pipe. What comes then needs a file for parallel connections: it gets the
  * archive's table of contents, which holds no data, in a file that nobody else can see and that no kill leaves behind.
  */
 import type { FileHandle } from 'node:fs/promises'
@@ -105,9 +105,11 @@ async function restoreStream(run: ArchiveRun, step: Step): Promise<void> {
 }
 
 async function finish(run: ArchiveRun, { archive, headFile, complaints }: Step): Promise<void> {
-  const entries = archive.lists.finish
-  if (entries.length === 0 || headFile === undefined) return
-  await callRestore(run, complaints, { entries, stream: nothing(), file: headFile })
+  if (headFile === undefined) return
+  for (const entries of [archive.lists.finish, archive.lists.last]) {
+    if (entries.length === 0) continue
+    await callRestore(run, complaints, { entries, stream: nothing(), file: headFile })
+  }
 }
 
 interface Work {

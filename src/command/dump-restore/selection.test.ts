@@ -101,13 +101,13 @@ test('what is not there is named', () => {
 
 test('everything is restored once, grants behind the data, in the order of the archive', () => {
   const all = selectEntries(entries, { kind: 'all' })
-  const { schema, data, finish } = runLists(entries, all)
+  const { schema, data, finish, last } = runLists(entries, all)
 
   assert.deepEqual(
-    new Set([...schema, ...data, ...finish]),
+    new Set([...schema, ...data, ...finish, ...last]),
     new Set(entries.map(({ dumpId }) => dumpId)),
   )
-  assert.equal(schema.length + data.length + finish.length, entries.length)
+  assert.equal(schema.length + data.length + finish.length + last.length, entries.length)
   const kinds = new Map(entries.map(({ dumpId, kind }) => [dumpId, kind]))
   assert(finish.some((id) => kinds.get(id) === 'ACL'))
   assert(finish.some((id) => kinds.get(id) === 'COMMENT'))

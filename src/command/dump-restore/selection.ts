@@ -261,6 +261,8 @@ export interface RunLists {
   readonly data: readonly number[]
   /** Indexes, constraints, triggers, and grants: nobody, the owner included, is kept out before the rows are in. */
   readonly finish: readonly number[]
+  /** Event triggers: by themselves, for with several jobs nothing else has an order. */
+  readonly last: readonly number[]
 }
 
 const AT_THE_END: ReadonlySet<string> = new Set(['ACL', 'ACL LANGUAGE', 'DEFAULT ACL'])
@@ -289,7 +291,7 @@ export function runLists(entries: readonly TocEntry[], { ids }: Pick<Selection, 
     else if (section === 'data') data.push(dumpId)
     else schema.push(dumpId)
   }
-  return { schema, data, finish: [...finish, ...last] }
+  return { schema, data, finish, last }
 }
 
 /** Of an archive that holds only data, and numbers its entries itself. */
