@@ -335,7 +335,9 @@ test('neither what a restore sets off itself nor a tablespace that is not there 
      create function see() returns event_trigger language plpgsql as 'begin insert into public.seen values (tg_tag); end';
      create event trigger sees on ddl_command_end execute function see();
      create table away (n int) tablespace fast;
-     create materialized view counted as select count(*) from away`,
+     create materialized view counted as select count(*) from away;
+     create materialized view again as select * from counted;
+     create materialized view above as select * from again`,
     'event shop',
   )
   await source.dump('--db-include=event shop')
@@ -346,7 +348,7 @@ test('neither what a restore sets off itself nor a tablespace that is not there 
   assert.match(output, /remark +what is in which tablespace is not compared: .* no 'fast'$/m)
   assert.equal(
     await newer.psql('create table more (); select count(*) from seen', 'event shop 2'),
-    '3',
+    '5',
   )
   for (const [server, name] of [
     [newer, 'event shop 2'],
