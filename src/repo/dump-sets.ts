@@ -272,3 +272,11 @@ function assertAs(where: string, found: Sum, promised: Sum): void {
 }
 
 const DAMAGED_HINT = "'dump-verify' says which dump sets are right; --set takes another one."
+
+/** All that a manifest names. */
+export function objectsOf({ globals, databases }: DumpManifest): readonly DumpObject[] {
+  return [
+    ...databases.flatMap(({ archives, fingerprint }) => [...archives, fingerprint]),
+    globals,
+  ].filter((object) => object !== null)
+}

@@ -4,6 +4,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { Client } from 'pg'
 import { AppError } from '../../src/base/error.ts'
 import { dump } from '../../src/command/dump/dump.ts'
+import { dumpVerify } from '../../src/command/dump-verify/dump-verify.ts'
 import { dumpRestore } from '../../src/command/dump-restore/dump-restore.ts'
 import { until } from './archived-cluster.ts'
 import { type DumpedCluster, startDumpedCluster } from './dumped-cluster.ts'
@@ -118,17 +119,23 @@ test('a table that is dropped before it can be locked makes the dump begin again
 test('who waits for a table of the dump, and would be waited for by pg_dump, gets it first', {
   skip: process.env['PGSURETY_TEST_FULL'] !== '1' && 'takes the time that pg_dump waits',
 }, async () => {
+  // Has an archive of its own at the first try, and none at the second.
+  await source.cluster.psql('create table large as select generate_series(1, 100000)', 'busy')
   const holder = await transaction('lock table last in access exclusive mode')
   const { done, log } = dumping('--jobs=2')
   await untilWaitingFor('last', 'pgsurety')
   const wanting = await transaction("set application_name = 'wanting'")
-  const wanted = wanting.query('lock table first in access exclusive mode; truncate first; commit')
+  const wanted = wanting.query(
+    'lock table first in access exclusive mode; truncate first, large; commit',
+  )
   await untilWaitingFor('first', 'wanting')
   await holder.query('commit')
   await wanted
   await done
 
   assert.match(log(), /begun again: somebody waits for a table/)
+  const verifying = source.context(['dump-verify'])
+  assert.equal(await dumpVerify(verifying.context), 0, verifying.output())
   assert.equal(await restored('select count(*) from first'), '0')
 })
 

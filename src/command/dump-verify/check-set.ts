@@ -2,12 +2,7 @@
 import { asAppError } from '../../base/error.ts'
 import { GIB } from '../../base/units.ts'
 import { type ArchiveHead, HeadReader } from '../../format/archive-toc.ts'
-import type {
-  DumpArchive,
-  DumpedDatabase,
-  DumpManifest,
-  DumpObject,
-} from '../../format/dump-manifest.ts'
+import type { DumpArchive, DumpedDatabase, DumpManifest } from '../../format/dump-manifest.ts'
 import { parseFingerprint } from '../../format/read-fingerprint.ts'
 import { DUMP_MARK_NAME, DUMP_PROOF_PREFIX, dumpPrefix } from '../../format/repo-path.ts'
 import { type ByteSource, collect } from '../../pipe/pipe.ts'
@@ -17,6 +12,7 @@ import {
   type DumpPlace,
   loadDumpManifest,
   loadDumpNotes,
+  objectsOf,
   readDumpObject,
   readSealed,
 } from '../../repo/dump-sets.ts'
@@ -77,13 +73,6 @@ export async function checkSet(checking: Checking, label: string): Promise<Check
   }
   const readBytes = objectsOf(manifest).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   return { label, databases: manifest.databases.length, readBytes, problems }
-}
-
-function objectsOf({ globals, databases }: DumpManifest): readonly DumpObject[] {
-  return [
-    ...databases.flatMap(({ archives, fingerprint }) => [...archives, fingerprint]),
-    globals,
-  ].filter((object) => object !== null)
 }
 
 type Note = (object: string, outcome: Outcome) => void

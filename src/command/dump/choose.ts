@@ -85,3 +85,8 @@ export function objectPrefix(index: number, name: string, secrecy: 'shown' | 'hi
   const number = String(index + 1).padStart(4, '0')
   return secrecy === 'hidden' ? number : `${number}-${name.replaceAll(/\W/g, '_').slice(0, 40)}`
 }
+
+/** Whether a file of a dump set is called as the objects of databases are. */
+export function isObjectName(name: string): boolean {
+  return /^\d{4,}[-.]/.test(name)
+}

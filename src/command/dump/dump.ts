@@ -50,7 +50,7 @@ import {
 import { dumpDatabase, type DumpWork } from './dump-database.ts'
 import { DumpProgress } from './dump-progress.ts'
 import { explainConflict } from './recovery-conflict.ts'
-import { type SetBeingMade, storeObject } from './store.ts'
+import { removeUnnamed, type SetBeingMade, storeObject } from './store.ts'
 
 export async function dump(context: Context): Promise<number> {
   const { config } = context
@@ -127,6 +127,7 @@ async function makeSet(context: Context, making: Making): Promise<DumpManifest> 
   try {
     await beginDumpSet(place, label)
     manifest = await fillSet(context, making)
+    await removeUnnamed(making.set, manifest)
     await place.storage.sync(prefix)
     context.signal.throwIfAborted()
     await saveDumpManifest(place, manifest)
