@@ -266,7 +266,7 @@ export async function lockNameWithin(
   name: string,
   patience: `${number}s`,
 ): Promise<void> {
-  await session.run(`set lock_timeout = '${patience}'; select pg_advisory_lock(${lockKey(name)})`)
+  await session.run(`set lock_timeout = '${patience}'`, `select pg_advisory_lock(${lockKey(name)})`)
 }
 
 const lockKey = (name: string): string => `hashtextextended(${sqlText(`pgsurety ${name}`)}, 0)`
